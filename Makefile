@@ -1,0 +1,39 @@
+# Each target is one line that can be typed by hand.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test check slow bench bench-quick docs lock clean
+
+run: .venv/run           ## the main job: a published trial, answered by the model
+	$(BIN)/opiome run compose-4 --patients 500 --out results/compose-4 --force
+
+test: .venv/test         ## the fast test suite
+	$(BIN)/python -m pytest -q
+
+check: .venv/test        ## style, types, import order, the model's own lint
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/opiome model lint
+
+slow: .venv/test         ## checks that take an hour; they resume where they stopped
+	$(BIN)/python -m pytest -q -m slow
+
+bench: .venv/test        ## speed and accuracy against named peers
+	$(BIN)/python benchmarks/bench.py
+
+bench-quick: .venv/test  ## one ratio against libRoadRunner, within a minute
+	$(BIN)/python benchmarks/bench.py --quick
+
+docs: .venv/test         ## the documentation as HTML
+	$(BIN)/python -m sphinx -W -b html docs docs/_build/html
+
+lock:                    ## the lock files, from pyproject.toml
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra test -c requirements.lock pyproject.toml -o requirements-test.lock
+
+.venv/run: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv && $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock && $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e . && touch $@
+
+.venv/test: requirements-test.lock .venv/run
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-test.lock && touch $@
+
+clean:
+	rm -rf .venv results docs/_build
