@@ -11,7 +11,7 @@
         ProfileError            a stool profile or its metadata
         ResultsError            a result folder
       EngineError               the engine cannot go on; also a RuntimeError
-        UnsupportedSbml         a construct of the model that the engine refuses by name
+        UnsupportedSbmlError         a construct of the model that the engine refuses by name
 
 An :class:`InputError` carries every problem that was found, not only the first.
 """
@@ -37,7 +37,7 @@ __all__ = [
     "ProfileError",
     "ResultsError",
     "StudyError",
-    "UnsupportedSbml",
+    "UnsupportedSbmlError",
     "nearest",
 ]
 
@@ -118,7 +118,7 @@ class EngineError(OpiomeError, RuntimeError):
     """The engine cannot go on."""
 
 
-class UnsupportedSbml(EngineError):
+class UnsupportedSbmlError(EngineError):
     """The model holds a construct that the engine refuses by name."""
 
 

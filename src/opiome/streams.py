@@ -65,8 +65,8 @@ def uniform(
 ) -> NDArray[np.float64]:
     """Uniform numbers in the open interval (0, 1), one per (patient, occasion, draw).
 
-    ``patient`` (below 2**64), ``occasion`` and ``draw`` (below 2**32) are non-negative integers that broadcast;
-    the result has their common shape. Raises ValueError for anything else.
+    ``patient`` (below 2**64), ``occasion`` and ``draw`` (below 2**32) are non-negative integers that
+    broadcast; the result has their common shape. Raises ValueError for anything else.
     """
     person, when, which = np.broadcast_arrays(
         _counter_word("patient", patient, 2**64),
@@ -81,8 +81,8 @@ def uniform(
 def normal(
     seed: int, purpose: str, patient: ArrayLike, occasion: ArrayLike = 0, draw: ArrayLike = 0
 ) -> NDArray[np.float64]:
-    """Standard normal numbers by inversion of :func:`uniform`, one counter each; same arguments, same shape."""
-    from scipy.special import ndtri  # noqa: PLC0415  (late: keeps `import opiome` light)
+    """Standard normal numbers by inversion of :func:`uniform`, one counter each; same arguments."""
+    from scipy.special import ndtri
 
     return np.asarray(ndtri(uniform(seed, purpose, patient, occasion, draw)), dtype=np.float64)
 
@@ -94,7 +94,7 @@ def _elementwise(function: object, values: ArrayLike) -> NDArray[np.float64]:
 
 
 def exp(values: ArrayLike) -> NDArray[np.float64]:
-    """exp by the C library, element by element: NumPy's own differs between CPUs in the last bit."""
+    """Exponential by the C library, element by element: NumPy's own differs between CPUs in the last bit."""
     return _elementwise(math.exp, values)
 
 

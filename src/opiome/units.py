@@ -20,32 +20,20 @@ __all__ = ["Quantity", "hours", "known_units", "nanomoles", "quantity"]
 
 _TEXT = re.compile(r"\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*([^\d\s].*?)?\s*")
 _SPELLINGS = {
-    "ug": "microgram",
-    "mcg": "microgram",
-    "µg": "microgram",
-    "μg": "microgram",
-    "h": "hour",
-    "d": "day",
+    **{
+        "ug": "microgram",
+        "mcg": "microgram",
+        "µg": "microgram",
+        "μg": "microgram",
+        "l": "litre",
+        "L": "litre",
+    },
+    **{"h": "hour", "d": "day", "wk": "week", "mo": "month"},
 }
-_SPELLINGS |= {"wk": "week", "mo": "month", "l": "litre", "L": "litre"}
-_COMMON = (
-    "mg",
-    "g",
-    "ug",
-    "mcg",
-    "nmol",
-    "umol",
-    "mmol",
-    "mL",
-    "L",
-    "h",
-    "hour",
-    "hours",
-    "min",
-    "day",
-    "days",
+_COMMON = tuple(
+    "mg g ug mcg nmol umol mmol mL L h hour hours min d day days week weeks month months year mg/h ug/h mg/kg "
+    "cfu".split()
 )
-_COMMON += ("d", "week", "weeks", "month", "months", "year", "mg/h", "ug/h", "mg/kg", "cfu")
 
 
 @dataclass(frozen=True)
@@ -57,7 +45,7 @@ class Quantity:
 
     def to(self, unit: str) -> float:
         """The number in another unit; raises InputError if the dimensions differ."""
-        import pint  # noqa: PLC0415  (late: 0.3 s)
+        import pint
 
         try:
             return float(
@@ -79,7 +67,7 @@ class Quantity:
 
 @cache
 def _registry() -> pint.UnitRegistry[float]:
-    import pint  # noqa: PLC0415  (late: 0.3 s)
+    import pint
 
     registry: pint.UnitRegistry[float] = pint.UnitRegistry()
     registry.define("cfu = []")
@@ -97,7 +85,7 @@ def _pint_unit(unit: str) -> str:
 
 def quantity(text: str) -> Quantity:
     """Read ``30 mg``, ``25 ug/h``, ``12 weeks`` or ``7``; raises InputError with the nearest unit."""
-    import pint  # noqa: PLC0415  (late: 0.3 s)
+    import pint
 
     match = _TEXT.fullmatch(text)
     if not match:
