@@ -20,19 +20,43 @@ __all__ = ["Quantity", "hours", "known_units", "nanomoles", "quantity"]
 
 _TEXT = re.compile(r"\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*([^\d\s].*?)?\s*")
 _SPELLINGS = {
-    **{
-        "ug": "microgram",
-        "mcg": "microgram",
-        "µg": "microgram",
-        "μg": "microgram",
-        "l": "litre",
-        "L": "litre",
-    },
-    **{"h": "hour", "d": "day", "wk": "week", "mo": "month"},
+    "ug": "microgram",
+    "mcg": "microgram",
+    "µg": "microgram",
+    "μg": "microgram",
+    "l": "litre",
+    "L": "litre",
+    "h": "hour",
+    "d": "day",
+    "wk": "week",
+    "mo": "month",
 }
-_COMMON = tuple(
-    "mg g ug mcg nmol umol mmol mL L h hour hours min d day days week weeks month months year mg/h ug/h mg/kg "
-    "cfu".split()
+_COMMON = (
+    "mg",
+    "g",
+    "ug",
+    "mcg",
+    "nmol",
+    "umol",
+    "mmol",
+    "mL",
+    "L",
+    "h",
+    "hour",
+    "hours",
+    "min",
+    "d",
+    "day",
+    "days",
+    "week",
+    "weeks",
+    "month",
+    "months",
+    "year",
+    "mg/h",
+    "ug/h",
+    "mg/kg",
+    "cfu",
 )
 
 
