@@ -1,0 +1,240 @@
+"""The small things that a study file is made of: durations, conditions, windows and distributions.
+
+Each is written as people write it (``12 weeks``, ``sbm_per_week < 3``, ``weeks 11-12``) and read into a value
+with the model's units. A value that cannot be read raises :class:`opiome.errors.InputError`, which is a
+ValueError, so pydantic reports it at the field where it stands.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    WithJsonSchema,
+    model_validator,
+)
+
+from opiome.errors import InputError, Problem
+from opiome.units import hours
+
+__all__ = ["Condition", "Covariate", "Duration", "Part", "Test", "Window", "WindowText"]
+
+_DAY = 24.0
+_WEEK = 7.0 * _DAY
+_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+    "<=": operator.le,
+    ">=": operator.ge,
+    "<": operator.lt,
+    ">": operator.gt,
+    "=": operator.eq,
+}
+_CONDITION = re.compile(r"\s*([A-Za-z_]\w*)\s*(<=|>=|<|>|=)\s*([-+]?\d+(?:\.\d+)?)\s*")
+_RANGE = re.compile(r"\s*([A-Za-z_]\w*)\s+([-+]?\d+(?:\.\d+)?)\s*(?:-|to)\s*([-+]?\d+(?:\.\d+)?)\s*")
+_WINDOW = re.compile(r"\s*(weeks?|days?)\s+(\d+)\s*(?:(?:-|to)\s*(\d+)\s*)?", re.IGNORECASE)
+
+
+class Part(BaseModel):
+    """A part of a study file: immutable, and an unknown key is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+
+def _positive_hours(given: object) -> float:
+    if isinstance(given, bool) or not isinstance(given, str):
+        raise InputError(
+            Problem(
+                f"'{given}' is not a duration", expected="a number and a unit, such as '12 weeks' or '72 h'"
+            )
+        )
+    duration = hours(given)
+    if duration <= 0:
+        raise InputError(Problem(f"'{given}' is not a positive duration", expected="a duration above 0"))
+    return duration
+
+
+def _write_hours(duration: float) -> str:
+    for unit, size in (("weeks", _WEEK), ("days", _DAY)):
+        if duration >= size and duration % size == 0:
+            return f"{duration / size:g} {unit}"
+    return f"{duration!r} h"
+
+
+Duration = Annotated[
+    float,
+    BeforeValidator(_positive_hours),
+    PlainSerializer(_write_hours, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^\s*\d+(\.\d+)?\s*[A-Za-z]+\s*$",
+            "description": "A duration with its unit: 12 weeks, 3 d, 72 h",
+            "examples": ["12 weeks", "2 d", "72 h"],
+        }
+    ),
+]
+"""A duration; the value is in hours, the text has a unit."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A comparison that a patient meets or not, such as ``sbm_per_week < 3`` or ``age 18-80``.
+
+    ``tests`` holds (operator, number) pairs that must all hold; a range is inclusive at both ends.
+    """
+
+    quantity: str
+    tests: tuple[tuple[str, float], ...]
+
+    def holds(self, value: float) -> bool:
+        """Whether the value (in the unit of the quantity's table) meets the condition; NaN never does."""
+        return all(_COMPARE[sign](value, limit) for sign, limit in self.tests)
+
+    def __str__(self) -> str:
+        if len(self.tests) == 2:  # noqa: PLR2004  (a range has two ends)
+            return f"{self.quantity} {self.tests[0][1]:g} to {self.tests[1][1]:g}"
+        sign, limit = self.tests[0]
+        return f"{self.quantity} {sign} {limit:g}"
+
+
+def _read_condition(given: object) -> Condition:
+    if isinstance(given, Condition):
+        return given
+    text = given if isinstance(given, str) else ""
+    if match := _CONDITION.fullmatch(text):
+        return Condition(match.group(1), ((match.group(2), float(match.group(3))),))
+    if match := _RANGE.fullmatch(text):
+        low, high = float(match.group(2)), float(match.group(3))
+        if low > high:
+            raise InputError(Problem(f"the range '{given}' is empty", expected="the lower end first"))
+        return Condition(match.group(1), ((">=", low), ("<=", high)))
+    raise InputError(
+        Problem(f"'{given}' is not a condition", expected="such as 'sbm_per_week < 3' or 'age 18-80'")
+    )
+
+
+Test = Annotated[
+    Condition,
+    BeforeValidator(_read_condition),
+    PlainSerializer(str, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "description": "A comparison (sbm_per_week < 3) or an inclusive range (age 18-80)",
+            "examples": ["sbm_per_week < 3", "age 18-80"],
+        }
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Window:
+    """A stretch of treatment; ``start`` and ``end`` are hours since randomisation, the end excluded."""
+
+    text: str
+    start: float
+    end: float
+
+    @property
+    def days(self) -> range:
+        """The days of the window, the first day of treatment being 1."""
+        return range(round(self.start / _DAY) + 1, round(self.end / _DAY) + 1)
+
+
+def _read_window(given: object) -> Window:
+    if isinstance(given, Window):
+        return given
+    match = _WINDOW.fullmatch(given) if isinstance(given, str) else None
+    if not match:
+        raise InputError(
+            Problem(f"'{given}' is not a window", expected="such as 'weeks 11-12', 'week 1' or 'days 1-14'")
+        )
+    first, last = int(match.group(2)), int(match.group(3) or match.group(2))
+    if first < 1 or last < first:
+        raise InputError(
+            Problem(f"the window '{given}' is empty", expected="counting from 1, the earlier end first")
+        )
+    size = _WEEK if match.group(1).casefold().startswith("week") else _DAY
+    return Window(str(given).strip(), (first - 1) * size, last * size)
+
+
+WindowText = Annotated[
+    Window,
+    BeforeValidator(_read_window),
+    PlainSerializer(lambda window: window.text, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": r"^\s*([Ww]eeks?|[Dd]ays?)\s+\d+\s*((-|to)\s*\d+\s*)?$",
+            "description": "Weeks or days of treatment, counted from 1, both ends included",
+            "examples": ["weeks 11-12", "week 1", "days 1-14"],
+        }
+    ),
+]
+
+
+class Covariate(Part):
+    """Who the patients are in one covariate: the columns of the model's ``covariates.tsv``, in its units."""
+
+    distribution: Literal["fixed", "normal", "lognormal", "bernoulli", "categorical"]
+    """How the covariate varies between people."""
+    median: float | None = None
+    """The median (fixed: the value; normal: also the mean; bernoulli: the probability of 1)."""
+    mean: float | None = None
+    """The mean, instead of the median (lognormal: needs cv)."""
+    cv: Annotated[float, Field(ge=0)] | None = None
+    """The coefficient of variation, as a fraction."""
+    sd: Annotated[float, Field(ge=0)] | None = None
+    """The standard deviation, instead of cv."""
+    lower: float | None = None
+    """Nobody is below this."""
+    upper: float | None = None
+    """Nobody is above this."""
+    values: dict[str, Annotated[float, Field(ge=0)]] | None = None
+    """Categorical: each value with its weight."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_number(cls, given: Any) -> Any:  # noqa: ANN401  (whatever the file holds)
+        if isinstance(given, int | float) and not isinstance(given, bool):
+            return {"distribution": "fixed", "median": given}
+        return given
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.distribution == "categorical":
+            if not self.values or sum(self.values.values()) <= 0:
+                raise InputError("a categorical covariate needs 'values', a weight above 0 for each value")
+            return self
+        if (self.median is None) == (self.mean is None):
+            raise InputError(f"a {self.distribution} covariate needs either 'median' or 'mean'")
+        if self.distribution in {"normal", "lognormal"} and (self.cv is None) == (self.sd is None):
+            raise InputError(f"a {self.distribution} covariate needs either 'cv' or 'sd'")
+        if self.distribution == "lognormal" and self.centre <= 0:
+            raise InputError("a lognormal covariate needs a median or mean above 0")
+        if self.distribution == "bernoulli" and not 0 <= self.centre <= 1:
+            raise InputError("a bernoulli covariate needs a probability between 0 and 1 as its median")
+        if self.lower is not None and self.upper is not None and self.lower > self.upper:
+            raise InputError("'lower' is above 'upper': nobody is left")
+        return self
+
+    @property
+    def centre(self) -> float:
+        """The median, or the mean where that was given."""
+        given = self.median if self.median is not None else self.mean
+        return 0.0 if given is None else given
+
+    @property
+    def spread(self) -> float:
+        """The coefficient of variation as a fraction (the sd where the centre is 0)."""
+        if self.cv is not None:
+            return self.cv
+        return (self.sd or 0.0) / (abs(self.centre) or 1.0)

@@ -1,0 +1,289 @@
+"""What a study file says: version 1 of the schema, as pydantic models.
+
+One class per part of the file, each key with its meaning; the JSON Schema for editors
+(``studies/schema/study-1.json``) is generated from these classes and a test holds the two in step. Only what
+the program does has a key: a key that is not here is refused by name.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from opiome.errors import InputError
+from opiome.trial._endpoint_fields import Endpoint
+from opiome.trial._fields import Covariate, Duration, Part, Test
+
+__all__ = [
+    "Arm",
+    "Background",
+    "BackgroundOpioid",
+    "Choice",
+    "Dropout",
+    "DropoutDriver",
+    "NonSpecific",
+    "OpioidChoice",
+    "Population",
+    "Published",
+    "Rescue",
+    "Rules",
+    "RunIn",
+    "Screening",
+    "Study",
+    "Treatment",
+    "json_schema",
+]
+
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=64)]
+Label = Annotated[str, Field(min_length=1, max_length=400)]
+RegimenText = Annotated[
+    str,
+    Field(
+        min_length=1, max_length=200, examples=["morphine CR 30 mg every 12 h", "naldemedine 0.2 mg daily"]
+    ),
+]
+Weight = Annotated[float, Field(gt=0)]
+FOUR_WEEKS = 28 * 24.0
+
+
+class Population(Part):
+    """Who is asked to take part."""
+
+    covariates: dict[Identifier, Covariate] = {}
+    """Covariates that differ from the model's own table: a number, or a distribution."""
+    eligibility: tuple[Test, ...] = ()
+    """Conditions on covariates (age 18-80)."""
+    entry: tuple[Test, ...] = ()
+    """Conditions on the simulated run-in diary (sbm_per_week < 3)."""
+
+
+class OpioidChoice(Part):
+    """One opioid that some of the patients have been taking."""
+
+    weight: Weight = 1.0
+    """Share of the patients, relative to the other choices."""
+    regimen: RegimenText
+    """A regimen without a dose: the dose comes from 'ome'; or one with a dose."""
+
+
+class BackgroundOpioid(Part):
+    """The opioid that patients arrive on."""
+
+    ome: Covariate | None = None
+    """Oral morphine equivalent in mg/day, as a distribution between patients."""
+    choices: Annotated[tuple[OpioidChoice, ...], Field(min_length=1)]
+    """The opioids and how common each is."""
+
+
+class Choice(Part):
+    """One thing, out of several, that some of the patients have been taking."""
+
+    weight: Weight = 1.0
+    """Share of the patients, relative to the other choices."""
+    regimen: tuple[RegimenText, ...]
+    """What these patients take; an empty list for nothing."""
+
+
+class Background(Part):
+    """Therapy before the run-in; it goes on during the trial unless an arm says otherwise."""
+
+    duration: Duration
+    """How long before the run-in; at least 4 weeks."""
+    opioid: BackgroundOpioid | None = None
+    """Leave out for opioid-naive patients."""
+    laxatives: tuple[Choice, ...] = ()
+    """Laxatives, as weighted choices; one is drawn for each patient."""
+    other: tuple[RegimenText, ...] = ()
+    """What every patient takes besides."""
+
+    @model_validator(mode="after")
+    def _long_enough(self) -> Self:
+        if self.duration < FOUR_WEEKS:
+            raise InputError(
+                "'duration' is shorter than 4 weeks; patients would not arrive as trial patients do"
+            )
+        return self
+
+
+class RunIn(Part):
+    """The weeks before randomisation in which the diary is kept and entry is judged."""
+
+    duration: Duration = 2 * 168.0
+    """How long it lasts."""
+    laxatives: Literal["continued", "stopped"] = "continued"
+    """Whether background laxatives go on, from the start of the run-in until the end of the trial."""
+
+
+class Screening(Part):
+    """Candidates who fail are counted and replaced until the number of patients is reached."""
+
+    attempts: Annotated[int, Field(ge=1, le=1000)] = 50
+    """At most this many candidates for each patient needed."""
+
+
+class Arm(Part):
+    """One arm of the trial."""
+
+    label: Label
+    """The name in tables and figures."""
+    regimen: Annotated[tuple[RegimenText, ...], Field(min_length=1)]
+    """What the arm takes from randomisation on; 'placebo' for nothing active."""
+    allocation: Weight = 1.0
+    """Patients in this arm, relative to the other arms."""
+    keep_background: bool = True
+    """Whether the background therapy goes on."""
+
+
+class Treatment(Part):
+    """From randomisation to the end."""
+
+    duration: Duration
+    """How long the arms are treated and followed."""
+
+
+class Rescue(Part):
+    """A rescue laxative."""
+
+    regimen: RegimenText
+    """What is taken (bisacodyl 10 mg as needed)."""
+    after: Duration
+    """Time without a bowel movement after which it is taken, in the run-in and during treatment."""
+
+
+class Rules(Part):
+    """What happens in answer to the diary."""
+
+    rescue_laxative: Rescue | None = None
+    """The rescue laxative that the protocol allows."""
+
+
+class DropoutDriver(Part):
+    """A state that makes leaving more likely."""
+
+    when: Test
+    """A condition on the diary of the last 7 days (nrs > 7)."""
+    per_week: Annotated[float, Field(ge=0)]
+    """Hazard per week added while the condition holds."""
+
+
+class Dropout(Part):
+    """How patients leave before the end."""
+
+    background_per_week: Annotated[float, Field(ge=0)] = 0.0
+    """Hazard per week that does not depend on the patient's state."""
+    drivers: tuple[DropoutDriver, ...] = ()
+    """Hazards that come on top in some states."""
+
+
+class NonSpecific(Part):
+    """The effect of being in a trial on the frequency of bowel movements, shared by all arms, run-in excluded.
+
+    It multiplies the evacuation rate; median 1.2 and range 1-2 are a judgement kept apart from drug effects.
+    """
+
+    median: Annotated[float, Field(ge=1, le=2)] = 1.2
+    """The value used, unless calibration gives another."""
+    lower: Annotated[float, Field(ge=1, le=2)] = 1.0
+    """Lower end of the prior."""
+    upper: Annotated[float, Field(ge=1, le=2)] = 2.0
+    """Upper end of the prior."""
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if not self.lower <= self.median <= self.upper:
+            raise InputError("'median' does not lie between 'lower' and 'upper'")
+        return self
+
+
+class Published(Part):
+    """One published result, shown beside the prediction."""
+
+    endpoint: Identifier
+    """The id of the endpoint."""
+    arm: Identifier
+    """The name of the arm."""
+    value: float
+    """The published value, in the endpoint's unit."""
+    low: float | None = None
+    """Lower end of the published 95 % interval."""
+    high: float | None = None
+    """Upper end of the published 95 % interval."""
+    n: Annotated[int, Field(ge=1)] | None = None
+    """Patients in the arm."""
+    unit: str
+    """The unit of the value; the same as the endpoint's."""
+    source: Identifier
+    """The id of an entry of 'sources'."""
+    evidence: Literal["seen", "recalled"] = "seen"
+    """Whether the number was read in the source or recalled."""
+    role: Literal["fit", "check"]
+    """Whether the number is used in calibration (fit) or only compared (check)."""
+
+
+class Study(Part):
+    """A study: who, on what, in which arms, judged how. Durations are in hours once read."""
+
+    opiome: Literal[1]
+    """Version of this schema."""
+    name: Identifier
+    """Short name, also that of the result folder."""
+    title: Label
+    """One line that says what the study asks."""
+    sources: dict[Identifier, Label] = {}
+    """Where the design and the published results come from."""
+    species: Literal["human"] = "human"
+    """Only people for now."""
+    population: Population = Population()
+    background: Background
+    run_in: RunIn = RunIn()
+    screening: Screening = Screening()
+    arms: Annotated[dict[Identifier, Arm], Field(min_length=1)]
+    """The arms by name; the last is the reference of comparisons unless 'reference' names another."""
+    reference: Identifier | None = None
+    """The arm that the others are compared with."""
+    treatment: Treatment
+    visits: tuple[Duration, ...] = ()
+    """When patients are seen, counted from randomisation."""
+    rules: Rules = Rules()
+    dropout: Dropout = Dropout()
+    nonspecific_effect: NonSpecific = NonSpecific()
+    endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
+    """What is counted at the end."""
+    published: tuple[Published, ...] = ()
+    """Published results."""
+    patients: Annotated[int, Field(ge=1, le=10_000_000)] = 500
+    """Virtual patients per unit of allocation (per arm, where all arms have allocation 1)."""
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
+    """Seed of every random stream."""
+
+    @property
+    def reference_arm(self) -> str:
+        """The arm that the others are compared with."""
+        return self.reference or list(self.arms)[-1]
+
+    @property
+    def start_of_run_in(self) -> float:
+        """Model time (h) at which the run-in starts."""
+        return self.background.duration
+
+    @property
+    def randomisation(self) -> float:
+        """Model time (h) at which treatment starts."""
+        return self.background.duration + self.run_in.duration
+
+    @property
+    def end(self) -> float:
+        """Model time (h) at which the trial ends."""
+        return self.randomisation + self.treatment.duration
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a study file, version 1."""
+    schema = Study.model_json_schema(mode="validation")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "https://opiome.org/schema/study-1.json",
+        **schema,
+        "title": "opiome study, version 1",
+    }
