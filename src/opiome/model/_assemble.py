@@ -1,0 +1,141 @@
+"""Fragments and tables to one Antimony text, and from there to checked SBML."""
+
+from __future__ import annotations
+
+import re
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opiome.errors import Problem, nearest
+from opiome.model._fragments import Line, statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from opiome.model._resolve import Parameter
+    from opiome.model._tables import Table
+
+__all__ = ["Assembly", "assemble", "to_sbml"]
+
+MODEL_ID = "opiome"
+_ANTIMONY = threading.Lock()  # libantimony keeps one global state
+_WORD = re.compile(r"[A-Za-z_]\w*")
+_ERROR_LINE = re.compile(r"line (\d+):\s*(.*)", re.DOTALL)
+_MODEL_UNITS = {"time_unit": "hour", "substance": "nmol", "extent": "nmol", "volume": "L"}
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """Antimony text of the whole model; ``origin[i]`` is where line ``i + 1`` was written (None: by the loader)."""
+
+    antimony: str
+    lines: list[Line]
+    origin: list[Line | None]
+
+    def line_of(self, symbol: str) -> Line | None:
+        """Return the line that defines a symbol, else the first one that mentions it."""
+        for statement in statements(self.lines):
+            if statement.id == symbol:
+                return statement.line
+        word = re.compile(rf"\b{re.escape(symbol)}\b")
+        return next((line for line in self.lines if word.search(line.code)), None)
+
+
+def assemble(lines: list[Line], parameters: Mapping[str, Parameter], units: Table) -> tuple[Assembly, list[Problem]]:
+    """Write one flat Antimony model: units, parameters with values and units, then every line of the fragments."""
+    defined = {row.text("id"): row for row in units}
+    problems = _twice(lines, parameters)
+    words = {word for line in lines for word in _WORD.findall(line.code)}
+    used = {word for word in words if word in defined} | set(_MODEL_UNITS.values())
+    for parameter in parameters.values():
+        if parameter.unit in defined:
+            used.add(parameter.unit)
+        elif parameter.unit:
+            guess = nearest(parameter.unit, defined)
+            problems.append(parameter.row.problem(
+                f"unknown unit '{parameter.unit}' of parameter '{parameter.id}'", "unit", expected="a name of units.tsv",
+                remedy=f"did you mean '{guess}'?" if guess else "add it to units.tsv",
+            ))
+    text: list[tuple[str, Line | None]] = [(f"model {MODEL_ID}", None)]
+    for name, row in defined.items():
+        if name in used and name != "dimensionless":
+            text.append((f"  unit {name} = {row.text('definition')}", None))
+    for kind, name in _MODEL_UNITS.items():
+        if name in defined:
+            text.append((f"  unit {kind} = {defined[name].text('definition')}", None))
+    for parameter in parameters.values():
+        text.append((f"  {parameter.id} = {parameter.value!r}", None))
+        if parameter.unit in defined:
+            text.append((f"  {parameter.id} has {parameter.unit}", None))
+    text.extend((f"  {line.code.strip()}", line) for line in lines if line.code.strip())
+    text.append(("end", None))
+    written = "\n".join(code for code, _ in text) + "\n"
+    return Assembly(written, lines, [line for _, line in text]), problems
+
+
+def _twice(lines: list[Line], parameters: Mapping[str, Parameter]) -> list[Problem]:
+    """Find symbols that are defined twice: Antimony keeps the last one without a word."""
+    problems = []
+    first: dict[str, Line] = {}
+    for statement in statements(lines):
+        if statement.id in parameters:
+            row = parameters[statement.id].row
+            problems.append(statement.line.problem(
+                f"'{statement.id}' is a parameter and also has an equation",
+                expected="either an equation or a row in parameters",
+                remedy=f"remove the equation or the row at {row.file.name}:{row.line}",
+            ))
+        kind = "value" if statement.kind == "initial" else "equation"
+        known = first.setdefault(f"{statement.id} {kind}", statement.line)
+        if known is not statement.line:
+            problems.append(statement.line.problem(
+                f"'{statement.id}' has a second {kind}", expected=f"one {kind}",
+                remedy=f"remove this one or the one at {known.file.name}:{known.number}",
+            ))
+    return problems
+
+
+def to_sbml(assembly: Assembly, folder: Path) -> tuple[str, list[Problem]]:
+    """Compile to SBML Level 3 Version 2; all problems carry the fragment's file and line."""
+    import antimony
+
+    with _ANTIMONY:
+        antimony.clearPreviousLoads()
+        antimony.setBareNumbersAreDimensionless(True)
+        code = antimony.loadAntimonyString(assembly.antimony)
+        complaint = "" if code >= 0 else str(antimony.getLastError() or "Antimony refuses the text")
+        warnings = str(antimony.getWarnings() or "")
+        sbml = "" if complaint else antimony.getSBMLString(MODEL_ID)
+        antimony.clearPreviousLoads()
+        antimony.freeAll()
+    problems = [_located(text, assembly, folder) for text in (complaint, *warnings.splitlines()) if text.strip()]
+    return sbml, problems
+
+
+def _located(text: str, assembly: Assembly, folder: Path) -> Problem:
+    match = _ERROR_LINE.search(text)
+    origin = None
+    if match:
+        number = int(match[1])
+        origin = assembly.origin[number - 1] if 0 < number <= len(assembly.origin) else None
+        text = match[2].strip()
+    remedy = "correct the Antimony text of this line"
+    if origin is None:
+        return Problem(f"Antimony: {text.strip()}", file=folder, remedy="look for the named symbol in the fragments")
+    return origin.problem(f"Antimony: {text}: {origin.code.strip()}", remedy=remedy)
+
+
+def undefined(symbols: Iterable[str], known: Iterable[str], assembly: Assembly, folder: Path) -> list[Problem]:
+    """Turn symbols without value or equation into problems, each at the first line that uses it."""
+    names = list(known)
+    problems = []
+    for symbol in symbols:
+        guess = nearest(symbol, [name for name in names if name != symbol])
+        remedy = f"did you mean '{guess}'? Otherwise give" if guess else "give"
+        remedy += f" '{symbol}' a row in parameters, or an equation"
+        line = assembly.line_of(symbol)
+        message = f"'{symbol}' has no value and no equation"
+        problems.append(line.problem(message, remedy=remedy) if line else Problem(message, file=folder, remedy=remedy))
+    return problems
