@@ -1,7 +1,7 @@
 """Endpoints as a study file names them: one class per rule, with the parameters of that rule.
 
-The rules themselves are computed in the trial; a test holds the rule names here and there in step. Definitions
-follow the trials that used them; the placebo rate moves a great deal with the rule, so each is literal.
+The rules themselves are computed in the trial; a test holds the rule names here and there in step.
+Definitions follow the trials that used them: the placebo rate moves a great deal with the rule.
 """
 
 from __future__ import annotations

@@ -7,9 +7,10 @@ ValueError, so pydantic reports it at the field where it stands.
 
 from __future__ import annotations
 
+import math
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping  # noqa: TC003  # pydantic resolves the annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Self
 
@@ -182,9 +183,12 @@ WindowText = Annotated[
 
 
 class Covariate(Part):
-    """Who the patients are in one covariate: the columns of the model's ``covariates.tsv``, in its units."""
+    """How one covariate is spread over the patients, in the columns and units of ``covariates.tsv``.
 
-    distribution: Literal["fixed", "normal", "lognormal", "bernoulli", "categorical"]
+    A plain number stands for the median. What is left out is as in the model's table.
+    """
+
+    distribution: Literal["fixed", "normal", "lognormal", "bernoulli", "categorical"] | None = None
     """How the covariate varies between people."""
     median: float | None = None
     """The median (fixed: the value; normal: also the mean; bernoulli: the probability of 1)."""
@@ -203,38 +207,72 @@ class Covariate(Part):
 
     @model_validator(mode="before")
     @classmethod
-    def _plain_number(cls, given: Any) -> Any:  # noqa: ANN401  (whatever the file holds)
+    def _plain_number(cls, given: Any) -> Any:  # noqa: ANN401  # whatever the file holds
         if isinstance(given, int | float) and not isinstance(given, bool):
-            return {"distribution": "fixed", "median": given}
+            return {"median": given}
         return given
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        if self.distribution == "categorical":
-            if not self.values or sum(self.values.values()) <= 0:
-                raise InputError("a categorical covariate needs 'values', a weight above 0 for each value")
-            return self
-        if (self.median is None) == (self.mean is None):
-            raise InputError(f"a {self.distribution} covariate needs either 'median' or 'mean'")
-        if self.distribution in {"normal", "lognormal"} and (self.cv is None) == (self.sd is None):
-            raise InputError(f"a {self.distribution} covariate needs either 'cv' or 'sd'")
-        if self.distribution == "lognormal" and self.centre <= 0:
-            raise InputError("a lognormal covariate needs a median or mean above 0")
-        if self.distribution == "bernoulli" and not 0 <= self.centre <= 1:
-            raise InputError("a bernoulli covariate needs a probability between 0 and 1 as its median")
-        if self.lower is not None and self.upper is not None and self.lower > self.upper:
-            raise InputError("'lower' is above 'upper': nobody is left")
+        for wrong, message in self._checks():
+            if wrong:
+                raise InputError(message)
         return self
 
-    @property
-    def centre(self) -> float:
-        """The median, or the mean where that was given."""
-        given = self.median if self.median is not None else self.mean
-        return 0.0 if given is None else given
+    def _checks(self) -> Iterator[tuple[bool, str]]:
+        """What must not be, in the order in which it is worth telling."""
+        kind, centre = self.distribution, self.centre
+        yield (
+            self.median is not None and self.mean is not None,
+            "'median' and 'mean' are given; leave one out",
+        )
+        yield self.cv is not None and self.sd is not None, "'cv' and 'sd' are given; leave one out"
+        yield self.sd is not None and not centre, "'sd' needs a median or mean other than 0 beside it"
+        low, high = self.lower, self.upper
+        yield low is not None and high is not None and low > high, "'lower' is above 'upper': nobody is left"
+        partial = kind is None and (self.mean is not None or self.values is not None)
+        yield partial, "'mean' and 'values' need a 'distribution' beside them"
+        if kind is None:
+            return
+        if kind == "categorical":
+            no_weight = not self.values or sum(self.values.values()) <= 0
+            yield no_weight, "a categorical covariate needs 'values', a weight above 0 for each value"
+            return
+        yield centre is None, f"a {kind} covariate needs either 'median' or 'mean'"
+        spread = self.cv is not None or self.sd is not None
+        yield kind in {"normal", "lognormal"} and not spread, f"a {kind} covariate needs either 'cv' or 'sd'"
+        yield (
+            kind == "lognormal" and (centre or 0) <= 0,
+            "a lognormal covariate needs a median or mean above 0",
+        )
+        yield (
+            kind == "bernoulli" and not 0 <= (centre or 0) <= 1,
+            "a bernoulli median is a probability, 0 to 1",
+        )
 
     @property
-    def spread(self) -> float:
-        """The coefficient of variation as a fraction (the sd where the centre is 0)."""
-        if self.cv is not None:
-            return self.cv
-        return (self.sd or 0.0) / (abs(self.centre) or 1.0)
+    def centre(self) -> float | None:
+        """The median, or the mean where that was given."""
+        return self.median if self.median is not None else self.mean
+
+    def fields(self) -> dict[str, Any]:
+        """The covariate in the columns of ``covariates.tsv``; only those that the study gives."""
+        centre = self.centre
+        cv = self.cv
+        if self.sd is not None and centre:
+            cv = self.sd / abs(centre)
+        if self.distribution == "lognormal" and self.mean is not None and cv is not None:
+            centre = self.mean / math.sqrt(1 + cv**2)
+        found: dict[str, Any] = {
+            "distribution": self.distribution, "median": centre, "cv": cv,
+            "lower": self.lower, "upper": self.upper,
+        }  # fmt: skip
+        if self.distribution == "lognormal" and self.sd is not None and self.median is not None:
+            # (sd/median)^2 = cv^2 (1 + cv^2) for a lognormal
+            found["cv"] = math.sqrt((math.sqrt(1 + 4 * (self.sd / self.median) ** 2) - 1) / 2)
+        if self.distribution == "fixed":
+            found["cv"] = 0.0
+        if self.values:
+            total = sum(self.values.values())
+            found["values"] = {name: weight / total for name, weight in self.values.items()}
+        return {name: value for name, value in found.items() if value is not None}

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from opiome.errors import InputError
-from opiome.trial._endpoint_fields import Endpoint
+from opiome.trial._endpoint_fields import Endpoint  # noqa: TC001  # pydantic reads it at run time
 from opiome.trial._fields import Covariate, Duration, Part, Test
 
 __all__ = [
@@ -50,12 +50,16 @@ FOUR_WEEKS = 28 * 24.0
 class Population(Part):
     """Who is asked to take part."""
 
-    covariates: dict[Identifier, Covariate] = {}
-    """Covariates that differ from the model's own table: a number, or a distribution."""
+    covariates: dict[Identifier, Covariate] = Field(default_factory=dict)
+    """Covariates that differ from the model's own table: a new median, or a distribution."""
     eligibility: tuple[Test, ...] = ()
     """Conditions on covariates (age 18-80)."""
     entry: tuple[Test, ...] = ()
     """Conditions on the simulated run-in diary (sbm_per_week < 3)."""
+
+    def overrides(self) -> dict[str, dict[str, Any]]:
+        """Covariate id to the columns of ``covariates.tsv`` that differ, as ``cohort.build`` takes them."""
+        return {name: covariate.fields() for name, covariate in self.covariates.items()}
 
 
 class OpioidChoice(Part):
@@ -177,7 +181,7 @@ class Dropout(Part):
 
 
 class NonSpecific(Part):
-    """The effect of being in a trial on the frequency of bowel movements, shared by all arms, run-in excluded.
+    """What being in a trial does to the frequency of bowel movements, in all arms, the run-in excluded.
 
     It multiplies the evacuation rate; median 1.2 and range 1-2 are a judgement kept apart from drug effects.
     """
@@ -230,7 +234,7 @@ class Study(Part):
     """Short name, also that of the result folder."""
     title: Label
     """One line that says what the study asks."""
-    sources: dict[Identifier, Label] = {}
+    sources: dict[Identifier, Label] = Field(default_factory=dict)
     """Where the design and the published results come from."""
     species: Literal["human"] = "human"
     """Only people for now."""

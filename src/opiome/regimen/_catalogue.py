@@ -1,0 +1,170 @@
+"""The drugs that can be dosed: rows of the model's ``drugs.tsv``, found by the words of a regimen."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from opiome.errors import DoseError, Problem, nearest
+from opiome.regimen._language import FORMS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from opiome.model import Model
+    from opiome.regimen._language import Word
+
+__all__ = ["Catalogue", "Product", "catalogue"]
+
+_SPLIT = re.compile(r"\s*[;,|]\s*")
+
+
+@dataclass(frozen=True)
+class Product:
+    """One molecule in one formulation, as the drug table has it.
+
+    ``compartments`` holds (state or suffix of the slot's states, fraction of the dose); ``min_dose`` and
+    ``max_dose`` are single doses (or rates, for products given per hour) in ``dose_unit``.
+    """
+
+    drug: str
+    formulation: str
+    names: tuple[str, ...]
+    drug_class: str
+    route: str
+    slots: tuple[str, ...]
+    compartments: tuple[tuple[str, float], ...]
+    molar_mass: float | None
+    dose_unit: str
+    min_dose: float | None
+    max_dose: float | None
+    mode: str
+
+    @property
+    def title(self) -> str:
+        """Drug and formulation, as a table shows them."""
+        return f"{self.drug} {self.formulation}".strip()
+
+
+class Catalogue:
+    """All products in the order of the table; a drug's first formulation is the one its name alone means."""
+
+    def __init__(self, products: Iterable[Product]) -> None:
+        self.products = tuple(products)
+        self._by_name: dict[str, list[Product]] = {}
+        for product in self.products:
+            for name in {product.drug, *product.names}:
+                listed = self._by_name.setdefault(name.casefold(), [])
+                if product not in listed:
+                    listed.append(product)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that a regimen may use, in the order of the table."""
+        return tuple(dict.fromkeys(name for p in self.products for name in (p.drug, *p.names)))
+
+    def of(self, words: Sequence[Word]) -> list[Product]:
+        """Every formulation of the drug that the words name; raises DoseError with the nearest name."""
+        name = " ".join(word.text for word in words)
+        found = self._by_name.get(name.casefold())
+        if found is None:
+            for taken in range(len(words) - 1, 0, -1):
+                head = " ".join(word.text for word in words[:taken])
+                if head.casefold() in self._by_name:
+                    extra = words[taken]
+                    raise DoseError(
+                        Problem(
+                            f"'{extra.text}' is not understood after '{head}'",
+                            column=extra.column,
+                            expected="a dose, a formulation or a route",
+                            remedy=_suggest(extra.text, FORMS),
+                        )
+                    )
+            raise DoseError(
+                Problem(
+                    f"unknown drug '{name}'",
+                    column=words[0].column,
+                    expected="a drug of the model (`opiome model list drugs`)",
+                    remedy=_suggest(name, self.names),
+                )
+            )
+        drugs = list(dict.fromkeys(product.drug for product in found))
+        if len(drugs) > 1:
+            raise DoseError(
+                Problem(
+                    f"'{name}' may be {' or '.join(drugs)}", column=words[0].column, expected="one of them"
+                )
+            )
+        return found
+
+    def find(self, words: Sequence[Word], forms: Sequence[Word], *, per_hour: bool = False) -> Product:
+        """The product that drug words, formulation and route words mean together.
+
+        ``per_hour`` says that the dose is a rate, which prefers a product made for it where several fit.
+        Raises DoseError with a problem at the word that does not fit.
+        """
+        found = self.of(words)
+        drug = found[0].drug
+        remaining = found
+        for form in forms:
+            kept = [product for product in remaining if _matches(product, form.key)]
+            if not kept:
+                offered = sorted({part for p in found for part in (p.formulation, p.route) if part})
+                raise DoseError(
+                    Problem(
+                        f"no {form.text} form of {drug} is known",
+                        column=form.column,
+                        expected=f"one of {', '.join(offered)}"
+                        if offered
+                        else f"{drug} without a formulation",
+                    )
+                )
+            remaining = kept
+        if per_hour:
+            rates = [p for p in remaining if p.dose_unit.endswith("/h") or p.route == "intravenous"]
+            remaining = rates or remaining
+        return remaining[0]
+
+
+def _suggest(word: str, candidates: Iterable[str]) -> str | None:
+    likely = nearest(word, candidates)
+    return f"did you mean '{likely}'?" if likely else None
+
+
+def _matches(product: Product, key: str) -> bool:
+    meant = {key, FORMS.get(key, key).casefold()}
+    offered = {product.formulation.casefold(), product.route.casefold()}
+    offered |= {FORMS.get(part, part).casefold() for part in tuple(offered)}
+    return bool(meant & offered)
+
+
+def _compartments(text: str) -> tuple[tuple[str, float], ...]:
+    parts = [part for part in _SPLIT.split(text) if part]
+    split = [part.partition(":") for part in parts]
+    return tuple((name.strip(), float(share) if share else 1.0) for name, _, share in split)
+
+
+def _product(row: dict[str, Any]) -> Product:
+    def listed(column: str) -> tuple[str, ...]:
+        return tuple(part for part in _SPLIT.split(row[column] or "") if part)
+
+    return Product(
+        drug=row["drug"],
+        formulation=row["formulation"] or "",
+        names=listed("names"),
+        drug_class=row["class"] or "",
+        route=row["route"] or "",
+        slots=listed("slots"),
+        compartments=_compartments(row["compartments"] or ""),
+        molar_mass=row["molar_mass"],
+        dose_unit=row["dose_unit"],
+        min_dose=row["min_dose"],
+        max_dose=row["max_dose"],
+        mode=row["mode"] or "",
+    )
+
+
+def catalogue(model: Model) -> Catalogue:
+    """The catalogue of a model's drug table."""
+    return Catalogue(_product(row) for row in model.drugs.iter_rows(named=True))

@@ -1,0 +1,437 @@
+"""The grammar of the dosing language: a sentence becomes drug words, a dose, a frequency and days.
+
+::
+
+    regimen   = "placebo" | "stop" drug "on day" N | drug [dose] { how }
+    dose      = number unit                          30 mg, 25 ug/h, 17 g, 10 mL
+    how       = "every" N time | "daily" | "twice daily" | "3 times daily" | "weekly" | "q12h" | "bid"
+              | "once" | "as needed" | "over" N time
+              | "on day" N | "from day" N ["to day" N] | "until day" N | "for" N time
+              | a route or a formulation             subcutaneous, CR, patch
+
+Nothing here knows which drugs there are. Every part keeps its place in the sentence, so that a message can
+point at the word that is wrong.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from opiome.errors import InputError, Problem, nearest
+from opiome.units import Quantity, hours, quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["FORMS", "Sentence", "Word", "read"]
+
+_DAY = 24.0
+_WEEK = 7 * _DAY
+_WORD = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|[^\W\d_][\w/%'-]*|\S")
+_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+
+FORMS: dict[str, str] = {
+    "ir": "IR", "immediate-release": "IR",
+    "cr": "CR", "sr": "CR", "er": "CR", "xr": "CR", "mr": "CR", "pr": "CR", "la": "CR",
+    "prolonged-release": "CR", "controlled-release": "CR", "slow-release": "CR", "extended-release": "CR",
+    "patch": "transdermal", "td": "transdermal", "transdermal": "transdermal",
+    "sc": "subcutaneous", "subcutaneous": "subcutaneous", "subcutaneously": "subcutaneous",
+    "iv": "intravenous", "intravenous": "intravenous", "intravenously": "intravenous",
+    "oral": "oral", "orally": "oral", "po": "oral",
+    "rectal": "rectal", "rectally": "rectal", "suppository": "rectal", "pr-suppository": "rectal",
+    "intranasal": "intranasal", "sublingual": "sublingual", "buccal": "buccal",
+}  # fmt: skip
+"""Words for formulations and routes, each with the name that the drug table uses."""
+
+_TWO_WORD_FORMS = {
+    ("prolonged", "release"), ("controlled", "release"), ("slow", "release"), ("extended", "release"),
+    ("immediate", "release"),
+}  # fmt: skip
+_PER_DAY = {"once": 1.0, "twice": 2.0, "thrice": 3.0}
+_ABBREVIATIONS = {
+    "qd": 24.0,
+    "od": 24.0,
+    "bid": 12.0,
+    "bd": 12.0,
+    "tid": 8.0,
+    "tds": 8.0,
+    "qid": 6.0,
+    "qod": 48.0,
+}
+_TIMES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
+_STARTERS = (
+    "every", "daily", "weekly", "once", "twice", "thrice", "as", "prn", "over", "on", "from", "to", "until",
+    "for",
+    "day", "days", *_ABBREVIATIONS,
+)  # fmt: skip
+_REFUSED = {
+    "morning": "a time of day", "evening": "a time of day", "night": "a time of day",
+    "bedtime": "a time of day",
+    "with": "a meal or a combination", "mg/kg": "a dose per body weight", "hourly": "'hourly'",
+}  # fmt: skip
+_HOW = "how often, such as 'every 12 h', 'daily', 'twice daily', 'as needed' or 'on day 1'"
+
+
+@dataclass(frozen=True)
+class Word:
+    """A word of the sentence and its column (the first character is 1)."""
+
+    text: str
+    column: int
+
+    @property
+    def key(self) -> str:
+        """The word without its capitals."""
+        return self.text.casefold()
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the word is a number."""
+        return bool(_NUMBER.fullmatch(self.text))
+
+
+@dataclass
+class Sentence:
+    """What one regimen says, before anything is looked up."""
+
+    text: str
+    action: str = "give"
+    drug: list[Word] = field(default_factory=list)
+    forms: list[Word] = field(default_factory=list)
+    dose: Quantity | None = None
+    dose_column: int = 1
+    every: float | None = None
+    once: bool = False
+    as_needed: bool = False
+    over: float | None = None
+    first_day: int = 1
+    last_day: int | None = None
+    problems: list[Problem] = field(default_factory=list)
+
+
+def read(text: str) -> Sentence:
+    """Take one regimen apart; what cannot be understood is in ``problems``, never raised."""
+    return _Reader(text).read()
+
+
+class _Reader:
+    """One pass over the words of a sentence, left to right."""
+
+    def __init__(self, text: str) -> None:
+        self.sentence = Sentence(text)
+        self.words = [Word(found.group(), found.start() + 1) for found in _WORD.finditer(text)]
+        self.at = 0
+        self.timed = False
+        self.lost = False
+
+    def read(self) -> Sentence:
+        sentence = self.sentence
+        if not self.words:
+            self._problem(
+                "the regimen is empty", 1, expected="such as 'morphine 30 mg every 12 h' or 'placebo'"
+            )
+            return sentence
+        if self._take("placebo"):
+            sentence.action = "placebo"
+        elif self._take("stop"):
+            sentence.action = "stop"
+        self._drug()
+        if sentence.action == "give":
+            self._dose()
+        while self.at < len(self.words):
+            self._how()
+        self._check()
+        return sentence
+
+    # -- moving -------------------------------------------------------------------------------------------
+
+    def _peek(self, ahead: int = 0) -> Word | None:
+        return self.words[self.at + ahead] if self.at + ahead < len(self.words) else None
+
+    def _take(self, *keys: str) -> Word | None:
+        word = self._peek()
+        if word is None or word.key not in keys:
+            return None
+        self.at += 1
+        return word
+
+    def _end(self) -> int:
+        return len(self.sentence.text) + 1
+
+    def _problem(
+        self, message: str, column: int, expected: str | None = None, remedy: str | None = None
+    ) -> None:
+        self.sentence.problems.append(Problem(message, column=column, expected=expected, remedy=remedy))
+
+    # -- the parts ----------------------------------------------------------------------------------------
+
+    def _drug(self) -> None:
+        sentence = self.sentence
+        while (word := self._peek()) is not None and not word.is_number and word.key not in _STARTERS:
+            if self._form():
+                continue
+            if not word.text[0].isalpha():
+                break
+            sentence.drug.append(word)
+            self.at += 1
+        if not sentence.drug and sentence.action != "placebo":
+            column = self.words[0].column if sentence.action == "give" else self._end()
+            self._problem("the drug is missing", column, expected="the name of a drug first")
+
+    def _form(self) -> bool:
+        first, second = self._peek(), self._peek(1)
+        if first is None:
+            return False
+        if second is not None and (first.key, second.key) in _TWO_WORD_FORMS:
+            self.sentence.forms.append(Word(f"{first.key}-{second.key}", first.column))
+            self.at += 2
+            return True
+        if first.key in FORMS:
+            self.sentence.forms.append(first)
+            self.at += 1
+            return True
+        return False
+
+    def _dose(self) -> None:
+        word = self._peek()
+        if word is None or word.key in _STARTERS:
+            return
+        if word.text == "-":
+            self.at += 1
+            self._problem("the dose is negative", word.column, expected="a dose above 0")
+            word = self._peek()
+            if word is None:
+                return
+        if not word.is_number:
+            return
+        self.at += 1
+        self.sentence.dose_column = word.column
+        if (after := self._peek()) is not None and after.text in {"-", ","}:
+            self._problem(
+                f"'{word.text}{after.text}' is not one dose", word.column, expected="one number, 2.5 or 30"
+            )
+            self.at += 1
+            if (rest := self._peek()) is not None and rest.is_number:
+                self.at += 1
+        self.sentence.dose = self._quantity(word, "a dose")
+
+    def _quantity(self, number: Word, what: str) -> Quantity | None:
+        unit = self._peek()
+        if unit is None or not (unit.text[0].isalpha() or unit.text == "%") or unit.key in _STARTERS:
+            self._problem(
+                f"the unit of {number.text} is missing", number.column, expected=f"{what} such as '30 mg'"
+            )
+            return None
+        self.at += 1
+        if unit.key.endswith("/kg"):
+            self._problem(
+                "a dose per body weight is not supported",
+                unit.column,
+                remedy="write the dose for one patient",
+            )
+            return None
+        try:
+            return quantity(f"{number.text} {unit.text}")
+        except InputError as error:
+            self.sentence.problems += [problem.at(column=unit.column) for problem in error.problems]
+            return None
+
+    def _duration(self, what: str) -> float | None:
+        number = self._peek()
+        if number is not None and number.text == "-":
+            self.at += 1
+            negative = number
+            number = self._peek()
+            self._problem(f"'{what}' is negative", negative.column, expected="a time above 0")
+        if number is None or not number.is_number:
+            self._problem(
+                f"'{what}' needs a number", number.column if number else self._end(), expected="12 h, 3 days"
+            )
+            return None
+        self.at += 1
+        unit = self._peek()
+        if unit is None or not unit.text[0].isalpha():
+            self._problem(f"'{what} {number.text}' needs a unit", number.column, expected="h, days or weeks")
+            return None
+        self.at += 1
+        try:
+            value = hours(f"{number.text} {unit.text}")
+        except InputError as error:
+            self.sentence.problems += [problem.at(column=unit.column) for problem in error.problems]
+            return None
+        if value <= 0:
+            self._problem(f"'{what} {number.text}' is not above 0", number.column)
+            return None
+        return value
+
+    def _how(self) -> None:
+        word = self.words[self.at]
+        handlers: dict[str, Callable[[], None]] = {
+            "every": self._every, "q": self._every, "over": self._over, "as": self._as_needed,
+            "when": self._as_needed, "prn": self._as_needed, "on": self._on, "from": self._from,
+            "day": self._from, "days": self._from, "until": self._until, "to": self._until, "for": self._for,
+        }  # fmt: skip
+        if self._form() or self._frequency():
+            return
+        self.at += 1
+        if word.key in handlers:
+            handlers[word.key]()
+            return
+        if word.text in {",", ";"}:
+            return
+        if self.lost:
+            return  # one message for the first word that is not understood is enough
+        self.lost = True
+        if word.key in _REFUSED:
+            self._problem(
+                f"{_REFUSED[word.key]} is not supported ('{word.text}')", word.column, expected=_HOW
+            )
+        elif word.is_number:
+            self._problem(f"'{word.text}' stands alone", word.column, expected=_HOW)
+        else:
+            likely = nearest(word.text, [*_STARTERS, *FORMS])
+            remedy = f"did you mean '{likely}'?" if likely else None
+            self._problem(f"'{word.text}' is not understood", word.column, expected=_HOW, remedy=remedy)
+
+    def _frequency(self) -> bool:
+        word = self.words[self.at]
+        following = self._peek(1)
+        per_day: float | None = None
+        if word.key in {"daily", "weekly"}:
+            self.at += 1
+            self._set_every(_DAY if word.key == "daily" else _WEEK, word)
+            return True
+        if word.key in _ABBREVIATIONS:
+            self.at += 1
+            self._set_every(_ABBREVIATIONS[word.key], word)
+            return True
+        if joined := re.fullmatch(r"q(\d+)(h|d)?", word.key):
+            self.at += 1
+            self._set_every(float(joined.group(1)) * (_DAY if joined.group(2) == "d" else 1.0), word)
+            if joined.group(2) is None:
+                self._take("h", "hours")
+            return True
+        if word.key in _PER_DAY:
+            per_day = _PER_DAY[word.key]
+            self.at += 1
+        elif following is not None and following.key in {"times", "time"}:
+            per_day = float(word.text) if word.is_number else _TIMES.get(word.key)
+            if per_day is None:
+                return False
+            self.at += 2
+        if per_day is None:
+            return False
+        self._per_period(word, per_day)
+        return True
+
+    def _per_period(self, word: Word, count: float) -> None:
+        period = _DAY
+        if self._take("a", "per"):
+            unit = self._take("day", "week")
+            period = _WEEK if unit and unit.key == "week" else _DAY
+        elif unit := self._take("daily", "weekly"):
+            period = _WEEK if unit.key == "weekly" else _DAY
+        elif word.key == "once":
+            self.sentence.once = True
+            return
+        else:
+            self._problem(f"'{word.text}' needs 'daily' or 'weekly'", word.column, expected=_HOW)
+        if count <= 0:
+            self._problem(f"'{word.text} times' is not a frequency", word.column, expected=_HOW)
+            return
+        self._set_every(period / count, word)
+
+    def _set_every(self, interval: float, word: Word) -> None:
+        if interval <= 0:
+            self._problem(f"the interval '{word.text}' is not above 0", word.column, expected=_HOW)
+        elif self.sentence.every is not None and self.sentence.every != interval:
+            self._problem(f"a second frequency ('{word.text}')", word.column, expected="one frequency")
+        else:
+            self.sentence.every = interval
+
+    def _every(self) -> None:
+        word = self.words[self.at - 1]
+        if self._take("day"):
+            self._set_every(_DAY, word)
+        elif self._take("week"):
+            self._set_every(_WEEK, word)
+        elif self._take("other", "second"):
+            self._take("day")
+            self._set_every(2 * _DAY, word)
+        elif (interval := self._duration("every")) is not None:
+            self._set_every(interval, word)
+
+    def _over(self) -> None:
+        self.sentence.over = self._duration("over")
+
+    def _as_needed(self) -> None:
+        word = self.words[self.at - 1]
+        if word.key != "prn" and not self._take("needed", "required"):
+            self._problem(f"'{word.text}' is not understood", word.column, expected="'as needed'")
+        self.sentence.as_needed = True
+
+    def _day(self, what: str) -> int | None:
+        self._take("day", "days")
+        word = self._peek()
+        if word is None or not word.text.isdigit() or int(word.text) < 1:
+            column = word.column if word else self._end()
+            self._problem(f"'{what}' needs a day", column, expected="a day counted from 1, such as 'day 3'")
+            if word is not None:
+                self.at += 1
+            return None
+        self.at += 1
+        return int(word.text)
+
+    def _on(self) -> None:
+        day = self._day("on")
+        self.sentence.once = True
+        self.timed = True
+        if day is not None:
+            self.sentence.first_day = self.sentence.last_day = day
+
+    def _from(self) -> None:
+        day = self._day("from")
+        self.timed = True
+        if day is not None:
+            self.sentence.first_day = day
+        if self._take("to", "until", "-"):
+            self._until()
+
+    def _until(self) -> None:
+        word = self.words[self.at - 1]
+        day = self._day(word.text)
+        if day is None:
+            return
+        if day < self.sentence.first_day:
+            self._problem(f"day {day} comes before day {self.sentence.first_day}", word.column)
+        else:
+            self.sentence.last_day = day
+
+    def _for(self) -> None:
+        word = self.words[self.at - 1]
+        duration = self._duration("for")
+        if duration is None:
+            return
+        days = duration / _DAY
+        if days != int(days):
+            self._problem("'for' needs whole days", word.column, expected="days or weeks")
+        else:
+            self.sentence.last_day = self.sentence.first_day + int(days) - 1
+
+    def _check(self) -> None:
+        sentence = self.sentence
+        if sentence.problems:
+            return
+        if sentence.action == "stop" and not self.timed:
+            self._problem("the day is missing", self._end(), expected="such as 'stop morphine on day 7'")
+        rate = sentence.dose is not None and sentence.dose.unit.endswith("/h")
+        scheduled = sentence.every is not None or sentence.once or sentence.as_needed or rate
+        if sentence.action == "give" and not scheduled:
+            self._problem("the frequency is missing", self._end(), expected=_HOW)
+        if sentence.once and sentence.every is not None:
+            if sentence.last_day is not None:
+                sentence.once = False
+            else:
+                self._problem("'once' contradicts the frequency", self._end(), expected=_HOW)
