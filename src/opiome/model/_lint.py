@@ -1,0 +1,128 @@
+"""Lint of a model folder: every rule that a model must keep, and all places where it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from opiome.errors import Problem
+from opiome.model._draft import Draft, read_draft
+from opiome.model._fragments import statements
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    import libsbml
+
+    from opiome.model._fragments import Statement
+
+__all__ = ["Finding", "Rule", "Subject", "lint", "lint_draft"]
+
+Severity = Literal["error", "warning"]
+
+
+@dataclass(frozen=True)
+class Finding(Problem):
+    """A problem with the id of the rule that found it; a model with an ``error`` is refused."""
+
+    rule: str = ""
+    severity: Severity = "error"
+
+    @staticmethod
+    def of(problem: Problem, rule: Rule) -> Finding:
+        """Attach a rule to a problem."""
+        place = {field.name: getattr(problem, field.name) for field in fields(Problem)}
+        return Finding(**place, rule=rule.id, severity=rule.severity)
+
+
+class Rule(Protocol):
+    """One thing that must hold in every model folder."""
+
+    id: str
+    severity: Severity
+    needs_sbml: bool
+
+    def find(self, subject: Subject) -> Iterable[Problem]:
+        """Yield every place where the rule does not hold."""
+
+
+class Subject:
+    """What rules look at: the folder as read, its equations and, where it compiles, its SBML."""
+
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
+        self.folder = draft.folder
+
+    @cached_property
+    def equations(self) -> list[Statement]:
+        """Every definition of the assembled text."""
+        return statements(self.draft.assembly.lines)
+
+    @cached_property
+    def states(self) -> set[str]:
+        """Symbols with a rate equation, or on either side of a reaction."""
+        return {s.id for s in self.equations if s.kind == "rate"} | self._species
+
+    @cached_property
+    def variables(self) -> set[str]:
+        """Symbols with an assignment rule."""
+        return {s.id for s in self.equations if s.kind == "rule"}
+
+    @cached_property
+    def words(self) -> set[str]:
+        """Every word of the assembled fragments."""
+        import re
+
+        return {word for line in self.draft.assembly.lines for word in re.findall(r"[A-Za-z_]\w*", line.code)}
+
+    @cached_property
+    def compiled(self) -> tuple[str, list[Problem]]:
+        """SBML and what Antimony says of the text."""
+        from opiome.model._assemble import to_sbml
+
+        return to_sbml(self.draft.assembly, self.folder)
+
+    @cached_property
+    def document(self) -> libsbml.SBMLDocument | None:
+        """The SBML document; None where Antimony refuses the text."""
+        import libsbml
+
+        sbml, problems = self.compiled
+        return libsbml.readSBMLFromString(sbml) if sbml and not problems else None
+
+    @property
+    def sbml(self) -> libsbml.Model | None:
+        """The SBML model; None where there is none."""
+        return self.document.getModel() if self.document is not None else None
+
+    @cached_property
+    def _species(self) -> set[str]:
+        return {s.getId() for s in self.sbml.getListOfSpecies()} if self.sbml is not None else set()
+
+
+def lint(folder: Path | str | None = None, species: str | None = None) -> list[Finding]:
+    """Return everything that is wrong with a model folder (the shipped one by default), errors first.
+
+    Both species are looked at unless one is named; what is wrong with both is reported once. Raises ModelError
+    only where there is no folder at all.
+    """
+    found: dict[Finding, None] = {}
+    for name in ("human", "mouse") if species is None else (species,):
+        found.update(dict.fromkeys(lint_draft(read_draft(folder, name))))
+    return sorted(found, key=lambda f: (f.severity != "error", str(f.file), f.line or 0))
+
+
+def lint_draft(draft: Draft) -> list[Finding]:
+    """Apply every rule to a folder that was read; rules on SBML wait until the text compiles."""
+    from opiome.model._lint_equations import EQUATION_RULES
+    from opiome.model._lint_tables import TABLE_RULES
+
+    subject = Subject(draft)
+    findings = []
+    for rule in (*EQUATION_RULES, *TABLE_RULES):
+        if rule.needs_sbml and (draft.problems or subject.sbml is None):
+            continue
+        findings += [Finding.of(problem, rule) for problem in rule.find(subject)]
+    return findings
