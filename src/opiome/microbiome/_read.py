@@ -1,0 +1,253 @@
+"""Any supported file, found by its content, to one :class:`Profile`."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from opiome.errors import Problem, ProfileError
+from opiome.microbiome._profile import Profile, Raw
+from opiome.microbiome._text import decode, grid, gunzip
+
+if TYPE_CHECKING:
+    from biom import Table
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_array
+
+__all__ = ["read_profile"]
+
+_SEVERAL = 2
+_RANK_SUM_TOLERANCE = 0.03
+_WHOLE = 1.02
+_NESTED_SHARE = 0.5
+_MAX_SHOWN = 10
+
+
+def read_profile(*paths: str | os.PathLike[str]) -> Profile:
+    """Read stool profiles: one table, several single-sample files, or a feature table with its taxonomy.
+
+    The format is found by content: BIOM 1.0 and 2.1, ``.qza``, MetaPhlAn 2-4 (single or merged), Kraken 2 reports,
+    Bracken, QIIME 2 taxonomy, and plain text tables in either orientation; any of them may be gzipped.
+
+    Raises ProfileError with every problem found: file, line, column, sample, and what to do.
+    """
+    if not paths:
+        raise ProfileError("no file was given; pass a table such as genera.tsv")
+    tables: list[tuple[Path, object]] = []
+    taxonomy: dict[str, str] = {}
+    for given in paths:
+        path = Path(given)
+        found = _open(path)
+        if isinstance(found, dict):
+            taxonomy.update(found)
+        else:
+            tables.append((path, found))
+    if not tables:
+        raise ProfileError(Problem("is a taxonomy without a table", file=paths[0], remedy="pass the feature table too"))
+    raws = [(path, _raw(path, found, taxonomy)) for path, found in tables]
+    return _profile(raws)
+
+
+def _open(path: Path) -> object:
+    """Return a biom table, a decoded text, or a taxonomy (dict)."""
+    from opiome.microbiome._read_biom import read_hdf5, read_json
+    from opiome.microbiome._read_qza import read_artefact
+
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ProfileError(Problem(
+            f"cannot be read ({error.strerror or error})", file=path, remedy="check the path and the permissions",
+        )) from error
+    if data[:2] == b"\x1f\x8b":
+        data = gunzip(data, path)
+    if not data.strip():
+        raise ProfileError(Problem("is empty", file=path, remedy="check that the pipeline finished"))
+    if data[:4] == b"\x89HDF":
+        return read_hdf5(data, path)
+    if data[:4] == b"PK\x03\x04":
+        artefact = read_artefact(data, path)
+        if artefact.name.endswith(".biom"):
+            return read_hdf5(artefact.data, path)
+        data = artefact.data
+    text = decode(data, path)
+    if text.lstrip()[:1] == "{":
+        return read_json(text, path)
+    header = [cell.strip().casefold().lstrip("#") for cell in text.split("\n", 1)[0].split("\t")]
+    if header[:1] in (["feature id"], ["featureid"], ["feature-id"], ["otu id"]) and "taxon" in header:
+        from opiome.microbiome._read_table import read_taxonomy
+
+        return read_taxonomy(grid(text, path), path)
+    return text
+
+
+def _raw(path: Path, found: object, taxonomy: dict[str, str]) -> Raw:
+    from opiome.microbiome import _read_shotgun as shotgun
+    from opiome.microbiome._read_table import read_table
+
+    if not isinstance(found, str):
+        return _from_biom(path, found, taxonomy)  # type: ignore[arg-type]
+    if shotgun.is_kraken(found):
+        return shotgun.read_kraken(found, path)
+    table = grid(found, path)
+    if shotgun.is_bracken(table):
+        return shotgun.read_bracken(table, path)
+    if shotgun.is_metaphlan(table):
+        return shotgun.read_metaphlan(table, path)
+    return read_table(table, path, taxonomy)
+
+
+def _from_biom(path: Path, table: Table, taxonomy: dict[str, str]) -> Raw:
+    from scipy.sparse import csr_array
+
+    from opiome.microbiome._read_biom import taxonomy_of
+    from opiome.microbiome._read_table import taxon_share
+
+    features = [str(name) for name in table.ids(axis="observation")]
+    samples = [str(name) for name in table.ids()]
+    lineages = taxonomy_of(table)
+    if lineages is None and taxonomy:
+        missing = [name for name in features if name not in taxonomy]
+        if missing:
+            raise ProfileError(Problem(
+                f"{len(missing)} of {len(features)} features have no taxonomy, such as {missing[0]!r}", file=path,
+                field=missing[0], remedy="pass the taxonomy that belongs to this table",
+            ))
+        lineages = [taxonomy[name] for name in features]
+    if lineages is None:
+        if taxon_share(features) < max(0.3, taxon_share(samples)):
+            turned = taxon_share(samples) > 0.3  # noqa: PLR2004
+            raise ProfileError(Problem(
+                "its samples are named like taxa: the table is transposed" if turned
+                else f"its features have no taxonomy (the first is {features[0]!r})", file=path,
+                field=(samples if turned else features)[0],
+                expected="taxa as observations and samples as samples" if turned else "lineages, or a taxonomy beside it",
+                remedy="transpose the table before exporting it" if turned
+                else "pass the taxonomy too (taxonomy.tsv or taxonomy.qza)",
+            ))
+        lineages = features
+    values = csr_array(table.matrix_data)
+    _refuse_cells(path, values, features, samples)
+    version = "BIOM"
+    return Raw(version, samples, lineages, values, np.zeros(len(samples)), [])
+
+
+def _refuse_cells(path: Path, values: csr_array, features: list[str], samples: list[str]) -> None:
+    wrong = ~np.isfinite(values.data) | (values.data < 0)
+    if not wrong.any():
+        return
+    cells = values.tocoo()
+    problems = [
+        Problem(f"the cell is {cells.data[i]:g}", file=path, field=f"{features[cells.coords[0][i]]}, {samples[cells.coords[1][i]]}",
+                expected="a count or fraction of at least 0", remedy="correct the table where it was made")
+        for i in np.flatnonzero(wrong)[:_MAX_SHOWN]
+    ]
+    raise ProfileError(problems)
+
+
+def _profile(raws: list[tuple[Path, Raw]]) -> Profile:
+    """Join the files, decide between reads and fractions, and refuse what cannot be right."""
+    from scipy.sparse import block_array, csr_array
+
+    owner: dict[str, Path] = {}
+    problems = []
+    for path, raw in raws:
+        for sample in raw.samples:
+            if sample in owner:
+                problems.append(Problem(f"sample {sample!r} stands in {owner[sample].name} too", file=path, field=sample,
+                                        remedy="give each sample once, or rename the file"))
+            owner[sample] = path
+    if problems:
+        raise ProfileError(problems)
+    columns: dict[str, int] = {}
+    blocks = []
+    notes: list[str] = []
+    for _, raw in raws:
+        where = np.array([columns.setdefault(name, len(columns)) for name in raw.taxonomy], dtype=np.int64)
+        block = csr_array(raw.values).T.tocoo()
+        blocks.append((where[block.coords[1]], block))
+        notes += [note for note in raw.notes if note not in notes]
+        if len(columns) < len(raw.taxonomy) and len(raws) == 1 and raw.format != "BIOM":
+            notes.append(f"{len(raw.taxonomy) - len(columns)} rows repeat the name of another: they were added to it")
+    stacked = [
+        csr_array((block.data, (block.coords[0], where)), shape=(block.shape[0], len(columns))) for where, block in blocks
+    ]
+    values = csr_array(block_array([[part] for part in stacked])).astype(np.float64)
+    apart = np.concatenate([raw.apart for _, raw in raws])
+    files = tuple(path for path, _ in raws)
+    samples = tuple(sample for _, raw in raws for sample in raw.samples)
+    total = np.asarray(values.sum(axis=1)).ravel()
+    _refuse_samples(samples, total, owner)
+    kind, apart_share = _kind(values, total, apart)
+    if kind == "fractions":
+        _refuse_sums(samples, total + apart, owner)
+    profile = Profile(samples, tuple(columns), values, kind, apart_share, raws[0][1].format, files, tuple(notes))
+    if raws[0][1].format not in {"MetaPhlAn", "Kraken 2 report"}:
+        _refuse_nested(profile)
+    return profile
+
+
+def _kind(
+    values: csr_array, total: NDArray[np.float64], apart: NDArray[np.float64]
+) -> tuple[str, NDArray[np.float64]]:
+    whole = bool(np.all(values.data == np.round(values.data)))
+    if whole and total.max() > _WHOLE and not np.allclose(total + apart, 100.0, atol=0.5):
+        return "counts", apart / np.maximum(total + apart, 1.0)
+    scale = 100.0 if np.median(total + apart) > _SEVERAL else 1.0
+    given = np.maximum(total + apart, scale if (total + apart).max() <= _WHOLE * scale else 0.0)
+    return "fractions", np.clip(1.0 - total / given, 0.0, 1.0)
+
+
+def _refuse_samples(samples: tuple[str, ...], total: NDArray[np.float64], owner: dict[str, Path]) -> None:
+    empty = [sample for sample, amount in zip(samples, total, strict=True) if not amount > 0]
+    if empty:
+        raise ProfileError([
+            Problem(f"sample {sample} holds no abundance", file=owner[sample], field=sample,
+                    remedy="leave failed samples out of the table")
+            for sample in empty[:_MAX_SHOWN]
+        ])
+
+
+def _refuse_sums(samples: tuple[str, ...], total: NDArray[np.float64], owner: dict[str, Path]) -> None:
+    """Fractions that sum to twice or more of the whole hold the same abundance at several ranks."""
+    unit = 100.0 if np.median(total) > 10 else 1.0  # noqa: PLR2004
+    times = np.round(total / unit)
+    several = (times >= _SEVERAL) & (np.abs(total / unit - times) < _RANK_SUM_TOLERANCE * times)
+    if several.all():
+        raise ProfileError(Problem(
+            f"the fractions of sample {samples[0]} sum to {total[0] / unit:.2f}: the same bacteria stand at"
+            f" {int(times[0])} ranks", file=owner[samples[0]], field=samples[0],
+            expected="one rank", remedy="keep the species or the genus rows only",
+        ))
+
+
+def _refuse_nested(profile: Profile) -> None:
+    """Refuse a table in which a taxon repeats the sum of the taxa inside it."""
+    members: dict[tuple[int, str], list[int]] = {}
+    for i, lineage in enumerate(profile.lineages):
+        for rank in range(lineage.depth):
+            if lineage.names[rank]:
+                members.setdefault((rank, lineage.names[rank]), []).append(i)
+    by_taxon = profile.values.tocsc()
+    problems = []
+    for i, lineage in enumerate(profile.lineages):
+        inside = members.get((lineage.depth, lineage.names[lineage.depth])) if lineage.depth >= 0 else None
+        if not inside or lineage.sgb:
+            continue
+        own = by_taxon[:, [i]].toarray().ravel()
+        below = np.asarray(by_taxon[:, inside].sum(axis=1)).ravel()
+        seen = below > 0
+        if seen.any() and np.all(own[seen] >= below[seen] * 0.999) and (
+            np.mean(np.abs(own[seen] - below[seen]) <= 1e-3 * own[seen]) > _NESTED_SHARE
+        ):
+            problems.append(Problem(
+                f"{lineage.label} ({lineage.rank}) is the sum of {len(inside)} finer rows such as"
+                f" {profile.lineages[inside[0]].label}", file=profile.files[0], field=lineage.written,
+                expected="one rank, so that nothing counts twice",
+                remedy=f"remove the {lineage.rank} rows, or the finer ones",
+            ))
+    if problems:
+        raise ProfileError(problems[:_MAX_SHOWN])

@@ -1,0 +1,145 @@
+"""Plain text tables of genera, species or features, in either orientation."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from opiome.errors import Problem, ProfileError
+from opiome.microbiome._guilds import guild_map
+from opiome.microbiome._lineage import parse_lineage
+from opiome.microbiome._profile import Raw
+from opiome.microbiome._text import Grid, numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["read_table", "read_taxonomy", "taxon_share"]
+
+_LOOKED_AT = 400
+_TAXON_SHARE = 0.3
+_TAXONOMY_COLUMNS = {"taxonomy", "taxon", "consensus lineage", "consensuslineage", "lineage"}
+_NOT_TAXA = re.compile(
+    r"^(age|sex|gender|bmi|height|weight|group|study.?group|cohort|batch|run|plate|kit|depth|reads|n?reads|total|sum|date"
+    r"|visit|time.?point|subject|subject.?id|patient|patient.?id|participant|diagnosis|treatment|antibiotics?|country"
+    r"|site|center|centre|shannon|simpson|richness|library.?size|sequencing.?depth)$",
+    re.IGNORECASE,
+)
+_APART = {"unclassified", "unknown"}
+
+
+def taxon_share(names: Sequence[str]) -> float:
+    """The share of names that are taxa: a lineage, a MetaPhlAn bin, or a genus or family of the mapping table."""
+    mapping = guild_map()
+    picked = [name for name in names if name.strip()]
+    picked = picked[:: max(1, len(picked) // _LOOKED_AT)]
+    if not picked:
+        return 0.0
+    hits = 0
+    for name in picked:
+        lineage = parse_lineage(name)
+        prefixed = re.search(r"(^|[;|]\s*)(D_\d+|[dkpcofgs])__", name) is not None
+        hits += prefixed or bool(lineage.sgb) or mapping.find(lineage) is not None
+    return hits / len(picked)
+
+
+def read_taxonomy(table: Grid, path: Path) -> dict[str, str]:
+    """Read a QIIME 2 taxonomy (``Feature ID``, ``Taxon``). Raises ProfileError for a feature that stands twice."""
+    header = [name.casefold() for name in table.header]
+    taxon = header.index("taxon")
+    out: dict[str, str] = {}
+    problems = []
+    for row, line in zip(table.rows, table.lines, strict=True):
+        if row[0].startswith("#q2:types"):
+            continue
+        if out.setdefault(row[0], row[taxon]) != row[taxon]:
+            problems.append(Problem(f"feature {row[0]} has two lineages", file=path, line=line, field=row[0],
+                                    remedy="keep one line for each feature"))
+    if problems:
+        raise ProfileError(problems[:10])
+    return out
+
+
+def read_table(table: Grid, path: Path, taxonomy: Mapping[str, str] | None) -> Raw:
+    """Read a plain table. Raises ProfileError where neither axis holds taxa, and for every bad cell."""
+    lowered = [name.casefold() for name in table.header]
+    lineage_column = next((i for i, name in enumerate(lowered) if name in _TAXONOMY_COLUMNS and i > 0), None)
+    first = [row[0] for row in table.rows]
+    if lineage_column is not None:
+        return _wide(table, path, [row[lineage_column] for row in table.rows], skip={0, lineage_column})
+    if taxonomy and sum(name in taxonomy for name in first) > len(first) // 2:
+        missing = [name for name in first if name not in taxonomy]
+        if missing:
+            raise ProfileError(Problem(
+                f"{len(missing)} features have no taxonomy, such as {missing[0]!r}", file=path, field=missing[0],
+                expected="a taxonomy for every feature", remedy="pass the taxonomy that belongs to this table",
+            ))
+        return _wide(table, path, [taxonomy[name] for name in first], skip={0})
+    down, across = taxon_share(first), taxon_share(table.header[1:])
+    if max(down, across) < _TAXON_SHARE:
+        raise ProfileError(Problem(
+            f"neither the header nor the first column holds names of taxa (first cells: {table.header[1:4]}, {first[:3]})",
+            file=path, line=table.lines[0] - 1, field=table.header[0] or "header",
+            expected="taxa such as g__Bacteroides, Faecalibacterium prausnitzii or full lineages on one axis, samples"
+            " on the other",
+            remedy="pass the taxonomy of the features too, or name the taxa",
+        ))
+    if down >= across:
+        return _wide(table, path, first, skip={0})
+    return _long(table, path)
+
+
+def _wide(table: Grid, path: Path, taxa: list[str], skip: set[int]) -> Raw:
+    """Taxa in rows, samples in columns."""
+    columns = [i for i in range(len(table.header)) if i not in skip]
+    samples = [table.header[i] for i in columns]
+    values, problems = numbers(table, columns, path)
+    problems += _twice(samples, path, [table.lines[0] - 1] * len(samples), [i + 1 for i in columns])
+    problems += [
+        Problem(f"{taxon} stands among the taxa", file=path, line=line, field=taxon, expected="a taxon",
+                remedy="move it to the sample metadata and pass that with --metadata")
+        for taxon, line in zip(taxa, table.lines, strict=True) if _NOT_TAXA.match(taxon)
+    ]
+    if problems:
+        raise ProfileError(problems)
+    return _apart(samples, taxa, values)
+
+
+def _long(table: Grid, path: Path) -> Raw:
+    """Samples in rows, taxa in columns."""
+    columns = list(range(1, len(table.header)))
+    samples = [row[0] for row in table.rows]
+    problems = _twice(samples, path, table.lines, [1] * len(samples))
+    foreign = [i for i in columns if _NOT_TAXA.match(table.header[i])]
+    problems += [
+        Problem(f"the column {table.header[i]!r} is no taxon", file=path, line=table.lines[0] - 1, column=i + 1,
+                field=table.header[i], expected="taxa only",
+                remedy="move it to a table of its own and pass that with --metadata")
+        for i in foreign
+    ]
+    values, wrong = numbers(table, [i for i in columns if i not in foreign], path)
+    problems += wrong
+    if problems:
+        raise ProfileError(problems)
+    return _apart(samples, [table.header[i] for i in columns], np.ascontiguousarray(values.T))
+
+
+def _apart(samples: list[str], taxa: list[str], values: np.ndarray) -> Raw:
+    apart = np.array([taxon.casefold() in _APART for taxon in taxa])
+    keep = [taxon for taxon, off in zip(taxa, apart, strict=True) if not off]
+    return Raw("plain table", samples, keep, values[~apart], values[apart].sum(axis=0), [])
+
+
+def _twice(samples: list[str], path: Path, lines: Sequence[int], columns: Sequence[int]) -> list[Problem]:
+    seen: dict[str, int] = {}
+    problems = []
+    for i, (name, line, column) in enumerate(zip(samples, lines, columns, strict=True)):
+        if seen.setdefault(name, i) != i:
+            problems.append(Problem(
+                f"sample {name!r} stands twice", file=path, line=line, column=column, field=name,
+                expected="one row or column per sample", remedy="add the runs of one sample together, or name them apart",
+            ))
+    return problems[:10]
