@@ -22,6 +22,7 @@ __all__ = ["Assembly", "assemble", "to_sbml"]
 MODEL_ID = "opiome"
 _ANTIMONY = threading.Lock()  # libantimony keeps one global state
 _WORD = re.compile(r"[A-Za-z_]\w*")
+_HAS = re.compile(r"\b([A-Za-z_]\w*)\s+has\s+([A-Za-z_]\w*)")
 _ERROR_LINE = re.compile(r"line (\d+):\s*(.*)", re.DOTALL)
 _MODEL_UNITS = {"time_unit": "hour", "substance": "nmol", "extent": "nmol", "volume": "L"}
 
@@ -43,7 +44,9 @@ class Assembly:
         return next((line for line in self.lines if word.search(line.code)), None)
 
 
-def assemble(lines: list[Line], parameters: Mapping[str, Parameter], units: Table) -> tuple[Assembly, list[Problem]]:
+def assemble(
+    lines: list[Line], parameters: Mapping[str, Parameter], units: Table
+) -> tuple[Assembly, list[Problem]]:
     """Write one flat Antimony model: units, parameters with values and units, then every line of the fragments."""
     defined = {row.text("id"): row for row in units}
     problems = _twice(lines, parameters)
@@ -54,10 +57,14 @@ def assemble(lines: list[Line], parameters: Mapping[str, Parameter], units: Tabl
             used.add(parameter.unit)
         elif parameter.unit:
             guess = nearest(parameter.unit, defined)
-            problems.append(parameter.row.problem(
-                f"unknown unit '{parameter.unit}' of parameter '{parameter.id}'", "unit", expected="a name of units.tsv",
-                remedy=f"did you mean '{guess}'?" if guess else "add it to units.tsv",
-            ))
+            problems.append(
+                parameter.row.problem(
+                    f"unknown unit '{parameter.unit}' of parameter '{parameter.id}'",
+                    "unit",
+                    expected="a name of units.tsv",
+                    remedy=f"did you mean '{guess}'?" if guess else "add it to units.tsv",
+                )
+            )
     text: list[tuple[str, Line | None]] = [(f"model {MODEL_ID}", None)]
     for name, row in defined.items():
         if name in used and name != "dimensionless":
@@ -70,6 +77,9 @@ def assemble(lines: list[Line], parameters: Mapping[str, Parameter], units: Tabl
         if parameter.unit in defined:
             text.append((f"  {parameter.id} has {parameter.unit}", None))
     text.extend((f"  {line.code.strip()}", line) for line in lines if line.code.strip())
+    # an initial value that is a bare number would make its symbol dimensionless: units have the last word
+    for line in lines:
+        text.extend((f"  {symbol} has {unit}", line) for symbol, unit in _HAS.findall(line.code))
     text.append(("end", None))
     written = "\n".join(code for code, _ in text) + "\n"
     return Assembly(written, lines, [line for _, line in text]), problems
@@ -82,18 +92,23 @@ def _twice(lines: list[Line], parameters: Mapping[str, Parameter]) -> list[Probl
     for statement in statements(lines):
         if statement.id in parameters:
             row = parameters[statement.id].row
-            problems.append(statement.line.problem(
-                f"'{statement.id}' is a parameter and also has an equation",
-                expected="either an equation or a row in parameters",
-                remedy=f"remove the equation or the row at {row.file.name}:{row.line}",
-            ))
+            problems.append(
+                statement.line.problem(
+                    f"'{statement.id}' is a parameter and also has an equation",
+                    expected="either an equation or a row in parameters",
+                    remedy=f"remove the equation or the row at {row.file.name}:{row.line}",
+                )
+            )
         kind = "value" if statement.kind == "initial" else "equation"
         known = first.setdefault(f"{statement.id} {kind}", statement.line)
         if known is not statement.line:
-            problems.append(statement.line.problem(
-                f"'{statement.id}' has a second {kind}", expected=f"one {kind}",
-                remedy=f"remove this one or the one at {known.file.name}:{known.number}",
-            ))
+            problems.append(
+                statement.line.problem(
+                    f"'{statement.id}' has a second {kind}",
+                    expected=f"one {kind}",
+                    remedy=f"remove this one or the one at {known.file.name}:{known.number}",
+                )
+            )
     return problems
 
 
@@ -110,7 +125,9 @@ def to_sbml(assembly: Assembly, folder: Path) -> tuple[str, list[Problem]]:
         sbml = "" if complaint else antimony.getSBMLString(MODEL_ID)
         antimony.clearPreviousLoads()
         antimony.freeAll()
-    problems = [_located(text, assembly, folder) for text in (complaint, *warnings.splitlines()) if text.strip()]
+    problems = [
+        _located(text, assembly, folder) for text in (complaint, *warnings.splitlines()) if text.strip()
+    ]
     return sbml, problems
 
 
@@ -123,11 +140,15 @@ def _located(text: str, assembly: Assembly, folder: Path) -> Problem:
         text = match[2].strip()
     remedy = "correct the Antimony text of this line"
     if origin is None:
-        return Problem(f"Antimony: {text.strip()}", file=folder, remedy="look for the named symbol in the fragments")
+        return Problem(
+            f"Antimony: {text.strip()}", file=folder, remedy="look for the named symbol in the fragments"
+        )
     return origin.problem(f"Antimony: {text}: {origin.code.strip()}", remedy=remedy)
 
 
-def undefined(symbols: Iterable[str], known: Iterable[str], assembly: Assembly, folder: Path) -> list[Problem]:
+def undefined(
+    symbols: Iterable[str], known: Iterable[str], assembly: Assembly, folder: Path
+) -> list[Problem]:
     """Turn symbols without value or equation into problems, each at the first line that uses it."""
     names = list(known)
     problems = []
@@ -137,5 +158,7 @@ def undefined(symbols: Iterable[str], known: Iterable[str], assembly: Assembly, 
         remedy += f" '{symbol}' a row in parameters, or an equation"
         line = assembly.line_of(symbol)
         message = f"'{symbol}' has no value and no equation"
-        problems.append(line.problem(message, remedy=remedy) if line else Problem(message, file=folder, remedy=remedy))
+        problems.append(
+            line.problem(message, remedy=remedy) if line else Problem(message, file=folder, remedy=remedy)
+        )
     return problems

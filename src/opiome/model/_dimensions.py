@@ -18,11 +18,23 @@ if TYPE_CHECKING:
 __all__ = ["DIMENSIONLESS", "Mismatch", "Unit", "mismatches", "names_of_units"]
 
 _SI: dict[str, tuple[dict[str, float], float]] = {
-    "litre": ({"m": 3.0}, 1e-3), "liter": ({"m": 3.0}, 1e-3), "metre": ({"m": 1.0}, 1.0), "meter": ({"m": 1.0}, 1.0),
-    "gram": ({"kg": 1.0}, 1e-3), "kilogram": ({"kg": 1.0}, 1.0), "second": ({"s": 1.0}, 1.0), "mole": ({"mol": 1.0}, 1.0),
-    "item": ({"item": 1.0}, 1.0), "dimensionless": ({}, 1.0), "radian": ({}, 1.0), "kelvin": ({"K": 1.0}, 1.0),
-    "joule": ({"kg": 1.0, "m": 2.0, "s": -2.0}, 1.0), "pascal": ({"kg": 1.0, "m": -1.0, "s": -2.0}, 1.0),
-    "newton": ({"kg": 1.0, "m": 1.0, "s": -2.0}, 1.0), "hertz": ({"s": -1.0}, 1.0), "ampere": ({"A": 1.0}, 1.0),
+    "litre": ({"m": 3.0}, 1e-3),
+    "liter": ({"m": 3.0}, 1e-3),
+    "metre": ({"m": 1.0}, 1.0),
+    "meter": ({"m": 1.0}, 1.0),
+    "gram": ({"kg": 1.0}, 1e-3),
+    "kilogram": ({"kg": 1.0}, 1.0),
+    "second": ({"s": 1.0}, 1.0),
+    "mole": ({"mol": 1.0}, 1.0),
+    "item": ({"item": 1.0}, 1.0),
+    "dimensionless": ({}, 1.0),
+    "radian": ({}, 1.0),
+    "kelvin": ({"K": 1.0}, 1.0),
+    "joule": ({"kg": 1.0, "m": 2.0, "s": -2.0}, 1.0),
+    "pascal": ({"kg": 1.0, "m": -1.0, "s": -2.0}, 1.0),
+    "newton": ({"kg": 1.0, "m": 1.0, "s": -2.0}, 1.0),
+    "hertz": ({"s": -1.0}, 1.0),
+    "ampere": ({"A": 1.0}, 1.0),
 }
 _TOLERANCE = 1e-9
 
@@ -122,9 +134,13 @@ class _Checker:
             unit = self.symbols.get(rule.getVariable())
             if unit is not None and rule.isRate():
                 unit = unit.times(self.time, -1.0)
-            yield from self._equation(rule.getVariable(), rule.getMath(), unit, "rate" if rule.isRate() else "equation")
+            yield from self._equation(
+                rule.getVariable(), rule.getMath(), unit, "rate" if rule.isRate() else "equation"
+            )
         for item in self.model.getListOfInitialAssignments():
-            yield from self._equation(item.getSymbol(), item.getMath(), self.symbols.get(item.getSymbol()), "initial value")
+            yield from self._equation(
+                item.getSymbol(), item.getMath(), self.symbols.get(item.getSymbol()), "initial value"
+            )
         for reaction in self.model.getListOfReactions():
             law = reaction.getKineticLaw()
             if law is not None and law.getMath() is not None:
@@ -140,7 +156,9 @@ class _Checker:
             unit = unit.times(self.time)
         return f"'{symbol} has {self.name(unit)}'" if unit else "a declaration such as 'x has nmol_per_L'"
 
-    def _equation(self, symbol: str, tree: libsbml.ASTNode | None, unit: Unit | None, what: str) -> Iterator[Mismatch]:
+    def _equation(
+        self, symbol: str, tree: libsbml.ASTNode | None, unit: Unit | None, what: str
+    ) -> Iterator[Mismatch]:
         if tree is None:
             return
         self.symbol, self.found = symbol, []
@@ -161,7 +179,9 @@ class _Checker:
     def _complain(self, node: libsbml.ASTNode, message: str, expected: str) -> None:
         formula = libsbml.formulaToL3String(node)
         short = formula if len(formula) < 80 else formula[:77] + "..."
-        self.found.append(Mismatch(self.symbol, f"equation of '{self.symbol}': {message} in '{short}'", expected))
+        self.found.append(
+            Mismatch(self.symbol, f"equation of '{self.symbol}': {message} in '{short}'", expected)
+        )
 
     def _unit(self, node: libsbml.ASTNode) -> Unit | None:
         kind = node.getType()
@@ -210,7 +230,9 @@ class _Checker:
         units = [unit for unit in map(self._unit, children) if unit is not None]
         for unit in units[1:]:
             if not unit.same(units[0]):
-                self._complain(node, f"terms in {self.name(units[0])} and {self.name(unit)}", self.name(units[0]))
+                self._complain(
+                    node, f"terms in {self.name(units[0])} and {self.name(unit)}", self.name(units[0])
+                )
                 break
         return units[0] if units else None
 
@@ -228,5 +250,9 @@ class _Checker:
         if power is not None and not power.same(DIMENSIONLESS):
             self._complain(node, f"exponent in {self.name(power)}", "dimensionless")
         if not base.same(DIMENSIONLESS):
-            self._complain(node, f"a base in {self.name(base)} under an exponent that is no number", "a dimensionless base")
+            self._complain(
+                node,
+                f"a base in {self.name(base)} under an exponent that is no number",
+                "a dimensionless base",
+            )
         return DIMENSIONLESS

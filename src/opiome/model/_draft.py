@@ -43,11 +43,23 @@ def read_draft(folder: Path | str | None = None, species: str = "human") -> Draf
     """Read a model folder; raises ModelError only where there is no folder or species to read."""
     path = BUILT_IN if folder is None else Path(folder)
     if not path.is_dir():
-        raise ModelError(Problem("is not a model folder", file=path, expected="a folder with mechanisms/*.ant and tables",
-                                 remedy="check the path"))
+        raise ModelError(
+            Problem(
+                "is not a model folder",
+                file=path,
+                expected="a folder with mechanisms/*.ant and tables",
+                remedy="check the path",
+            )
+        )
     if species not in SPECIES:
-        raise ModelError(Problem(f"unknown species '{species}'", field="species", expected=" or ".join(SPECIES),
-                                 remedy="name one of these"))
+        raise ModelError(
+            Problem(
+                f"unknown species '{species}'",
+                field="species",
+                expected=" or ".join(SPECIES),
+                remedy="name one of these",
+            )
+        )
     problems: list[Problem] = []
     tables: dict[str, Table] = {}
     for name, schema in SCHEMAS.items():
@@ -63,19 +75,29 @@ def read_draft(folder: Path | str | None = None, species: str = "human") -> Draf
         if name != "parameters":
             problems += _repeated(table)
     if not tables["units"].rows:
-        problems.append(Problem("no unit is defined", file=path / "units.tsv", expected="columns id definition label",
-                                remedy="add units.tsv with the units of the model"))
+        problems.append(
+            Problem(
+                "no unit is defined",
+                file=path / "units.tsv",
+                expected="columns id definition label",
+                remedy="add units.tsv with the units of the model",
+            )
+        )
     fragments, found = read_fragments(path)
     problems += found
     instances, found = instances_of(tables["instances"], fragments)
     problems += found
     lines, found = expand(fragments, instances)
     problems += found
-    resolved, found = resolve(parameters, species, instances, tables["edges"], tables["drugs"], tables["pharmacology"])
+    resolved, found = resolve(
+        parameters, species, instances, tables["edges"], tables["drugs"], tables["pharmacology"]
+    )
     problems += found
     inside = {k: p for k, p in resolved.items() if p.cells.get("mechanism") not in OUTSIDE_EQUATIONS}
     assembly, found = assemble(lines, inside, tables["units"])
-    return Draft(path, species, tables, fragments, instances, resolved, assembly, _hash(path), problems + found)
+    return Draft(
+        path, species, tables, fragments, instances, resolved, assembly, _hash(path), problems + found
+    )
 
 
 def _repeated(table: Table) -> list[Problem]:
@@ -85,10 +107,13 @@ def _repeated(table: Table) -> list[Problem]:
         key = tuple(str(row.cells.get(column) or "") for column in table.schema.key)
         known = first.setdefault(key, row)
         if known is not row:
-            problems.append(row.problem(
-                f"'{' '.join(key).strip()}' is given twice", table.schema.key[0],
-                remedy=f"remove this row or line {known.line}",
-            ))
+            problems.append(
+                row.problem(
+                    f"'{' '.join(key).strip()}' is given twice",
+                    table.schema.key[0],
+                    remedy=f"remove this row or line {known.line}",
+                )
+            )
     return problems
 
 

@@ -52,13 +52,22 @@ def explain(model: Model, name: str) -> str:
     if any(row.text("drug") == name for row in draft.tables["drugs"]):
         parts += _drug(draft, name)
     if not parts:
-        known = {*draft.parameters, *(s.id for s in found), *(row.text("id") for row in draft.tables["edges"])}
-        known |= {row.text("id") for row in draft.tables["nodes"]} | {row.text("drug") for row in draft.tables["drugs"]}
+        known = {
+            *draft.parameters,
+            *(s.id for s in found),
+            *(row.text("id") for row in draft.tables["edges"]),
+        }
+        known |= {row.text("id") for row in draft.tables["nodes"]} | {
+            row.text("drug") for row in draft.tables["drugs"]
+        }
         guess = nearest(name, known)
-        raise ModelError(Problem(
-            f"the model has nothing called '{name}'", expected="a parameter, edge, state, observable, node or drug",
-            remedy=f"did you mean '{guess}'?" if guess else "'opiome model list' shows what there is",
-        ))
+        raise ModelError(
+            Problem(
+                f"the model has nothing called '{name}'",
+                expected="a parameter, edge, state, observable, node or drug",
+                remedy=f"did you mean '{guess}'?" if guess else "'opiome model list' shows what there is",
+            )
+        )
     return "\n".join(parts)
 
 
@@ -75,14 +84,16 @@ def mechanism_rows(draft: Draft) -> list[dict[str, object]]:
         titles = (_TITLE.match(line.text) for line in lines)
         mine = {i.name for i in draft.instances if i.fragment == name}
         found = [s for s in statements(draft.assembly.lines) if s.line.file.stem == name]
-        rows.append({
-            "id": name,
-            "title": next((match[1] for match in titles if match), ""),
-            "instances": " ".join(sorted(mine - {""})),
-            "states": sum(s.kind == "rate" for s in found),
-            "equations": sum(s.kind == "rule" for s in found),
-            "parameters": sum(p.cells.get("mechanism") == name for p in draft.parameters.values()),
-        })
+        rows.append(
+            {
+                "id": name,
+                "title": next((match[1] for match in titles if match), ""),
+                "instances": " ".join(sorted(mine - {""})),
+                "states": sum(s.kind == "rate" for s in found),
+                "equations": sum(s.kind == "rule" for s in found),
+                "parameters": sum(p.cells.get("mechanism") == name for p in draft.parameters.values()),
+            }
+        )
     return rows
 
 
@@ -91,7 +102,11 @@ def _row(draft: Draft, table: str, name: str) -> Row | None:
 
 
 def _field(label: str, value: object) -> list[str]:
-    return textwrap.wrap(f"{label}: {value}", 100, initial_indent="  ", subsequent_indent="    ") if value else []
+    return (
+        textwrap.wrap(f"{label}: {value}", 100, initial_indent="  ", subsequent_indent="    ")
+        if value
+        else []
+    )
 
 
 def _equation(statement: Statement) -> str:
@@ -114,8 +129,13 @@ def _parameter(item: Parameter, found: list[Statement]) -> list[str]:
         spread += f", between-subject CV {cells['cv']:g}"
     if cells.get("lower") is not None and cells.get("upper") is not None:
         spread += f", plausible {cells['lower']:g} to {cells['upper']:g}"
-    for label, value in (("distribution", spread), *((c, cells.get(c)) for c in
-                         ("covariates", "source", "grade", "species", "evidence", "mechanism", "note"))):
+    for label, value in (
+        ("distribution", spread),
+        *(
+            (c, cells.get(c))
+            for c in ("covariates", "source", "grade", "species", "evidence", "mechanism", "note")
+        ),
+    ):
         lines += _field(label, value)
     return [*lines, *_used(item.id, found)]
 
@@ -147,7 +167,9 @@ def _variable(draft: Draft, name: str, own: list[Statement], found: list[Stateme
     lines += _field("node of the map", ", ".join(nodes))
     lines += ["  equations", *map(_equation, own)]
     words = sorted({word for s in own for word in re.findall(r"[A-Za-z_]\w*", s.formula)} - {name})
-    lines += _field("depends on", ", ".join(w for w in words if w in draft.parameters or any(s.id == w for s in found)))
+    lines += _field(
+        "depends on", ", ".join(w for w in words if w in draft.parameters or any(s.id == w for s in found))
+    )
     return [*lines, *_used(name, [s for s in found if s.id != name])]
 
 
@@ -156,14 +178,30 @@ def _drug(draft: Draft, name: str) -> list[str]:
     for row in draft.tables["drugs"]:
         if row.text("drug") == name:
             mass = row.number("molar_mass")
-            lines += _field(row.text("formulation") or "formulation", "; ".join(filter(None, (
-                row.text("class"), row.text("route"), f"slots {', '.join(split(row.text('slots')))}" if row.text("slots") else "",
-                f"into {row.text('compartments')}", f"{mass:g} g/mol" if mass is not None else "",
-                f"dosed in {row.text('dose_unit')}", row.text("mode"), row.text("note"), row.text("source"),
-            ))))
+            lines += _field(
+                row.text("formulation") or "formulation",
+                "; ".join(
+                    filter(
+                        None,
+                        (
+                            row.text("class"),
+                            row.text("route"),
+                            f"slots {', '.join(split(row.text('slots')))}" if row.text("slots") else "",
+                            f"into {row.text('compartments')}",
+                            f"{mass:g} g/mol" if mass is not None else "",
+                            f"dosed in {row.text('dose_unit')}",
+                            row.text("mode"),
+                            row.text("note"),
+                            row.text("source"),
+                        ),
+                    )
+                ),
+            )
     for row in draft.tables["pharmacology"]:
         if row.text("drug") == name:
             value = row.number("value")
             what = " ".join(filter(None, (row.text("formulation"), row.text("quantity"))))
-            lines += _field(what, f"{value:g} {row.text('unit')} ({row.text('source') or row.text('evidence')})")
+            lines += _field(
+                what, f"{value:g} {row.text('unit')} ({row.text('source') or row.text('evidence')})"
+            )
     return lines

@@ -14,12 +14,23 @@ if TYPE_CHECKING:
 
     from opiome.model._tables import Table
 
-__all__ = ["Instance", "Line", "bindings_of", "expand", "fill", "instances_of", "read_fragments", "statements"]
+__all__ = [
+    "Instance",
+    "Line",
+    "bindings_of",
+    "expand",
+    "fill",
+    "instances_of",
+    "read_fragments",
+    "statements",
+]
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _OPEN_ENDS = ("+", "-", "*", "/", "^", ",", "(", "=", "&&", "||")
 _COMMENT = re.compile(r"(//|#).*$")
-_DEFINITION = re.compile(r"^(?:(?:\w+\s*:(?!=))|(?:(?P<id>[A-Za-z_]\w*)\s*(?P<kind>'?\s*:?=)(?![>=])))\s*(?P<rest>.*)$")
+_DEFINITION = re.compile(
+    r"^(?:(?:\w+\s*:(?!=))|(?:(?P<id>[A-Za-z_]\w*)\s*(?P<kind>'?\s*:?=)(?![>=])))\s*(?P<rest>.*)$"
+)
 
 
 @dataclass(frozen=True)
@@ -77,18 +88,26 @@ def instances_of(table: Table, fragments: Iterable[str]) -> tuple[list[Instance]
         fragment = row.text("fragment").removesuffix(".ant")
         if fragment not in names:
             guess = nearest(fragment, names)
-            problems.append(row.problem(
-                f"unknown fragment '{fragment}'", "fragment", expected="a file of mechanisms/ without '.ant'",
-                remedy=f"did you mean '{guess}'?" if guess else "add the file or remove the row",
-            ))
+            problems.append(
+                row.problem(
+                    f"unknown fragment '{fragment}'",
+                    "fragment",
+                    expected="a file of mechanisms/ without '.ant'",
+                    remedy=f"did you mean '{guess}'?" if guess else "add the file or remove the row",
+                )
+            )
             continue
         try:
             found.append(Instance(fragment, row.text("instance"), bindings_of(row.text("bindings"))))
         except ValueError:
-            problems.append(row.problem(
-                f"'{row.text('bindings')}' cannot be read", "bindings", expected="name=value pairs, such as 'seg=left up=right'",
-                remedy="write each binding as name=value",
-            ))
+            problems.append(
+                row.problem(
+                    f"'{row.text('bindings')}' cannot be read",
+                    "bindings",
+                    expected="name=value pairs, such as 'seg=left up=right'",
+                    remedy="write each binding as name=value",
+                )
+            )
     repeated = {instance.fragment for instance in found}
     return [*(Instance(name, "", {}) for name in names if name not in repeated), *found], problems
 
@@ -101,14 +120,20 @@ def read_fragments(folder: Path) -> tuple[dict[str, list[Line]], list[Problem]]:
         try:
             text = path.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(Problem(f"cannot be read as UTF-8 text ({error})", file=path, remedy="save it as UTF-8"))
+            problems.append(
+                Problem(f"cannot be read as UTF-8 text ({error})", file=path, remedy="save it as UTF-8")
+            )
             continue
         fragments[path.stem] = [Line(line, path, n) for n, line in enumerate(text.splitlines(), start=1)]
     if not fragments:
-        problems.append(Problem(
-            "the model has no equations", file=folder / "mechanisms", expected="at least one Antimony fragment (*.ant)",
-            remedy="check that this is a model folder",
-        ))
+        problems.append(
+            Problem(
+                "the model has no equations",
+                file=folder / "mechanisms",
+                expected="at least one Antimony fragment (*.ant)",
+                remedy="check that this is a model folder",
+            )
+        )
     return fragments, problems
 
 
@@ -128,7 +153,8 @@ def expand(fragments: dict[str, list[Line]], instances: list[Instance]) -> tuple
             filled = Line(code, line.file, line.number, instance.name)
             problems.extend(
                 filled.problem(
-                    f"placeholder '{{{name}}}' has no value", expected=f"one of {sorted(instance.bindings) or 'none'}",
+                    f"placeholder '{{{name}}}' has no value",
+                    expected=f"one of {sorted(instance.bindings) or 'none'}",
                     remedy=f"bind '{name}=...' for fragment '{instance.fragment}' in instances.tsv",
                 )
                 for name in missing
@@ -162,5 +188,9 @@ def statements(lines: Iterable[Line]) -> list[Statement]:
             match = _DEFINITION.match(part.strip())
             if match and match["id"]:
                 kind = match["kind"].replace(" ", "")
-                found.append(Statement(match["id"], {":=": "rule", "'=": "rate", "=": "initial"}[kind], match["rest"], line))
+                found.append(
+                    Statement(
+                        match["id"], {":=": "rule", "'=": "rate", "=": "initial"}[kind], match["rest"], line
+                    )
+                )
     return found

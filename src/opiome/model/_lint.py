@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from opiome.model._fragments import Statement
 
-__all__ = ["Finding", "Rule", "Subject", "lint", "lint_draft"]
+__all__ = ["Finding", "Rule", "Subject", "findings", "lint"]
 
 Severity = Literal["error", "warning"]
 
@@ -40,9 +40,17 @@ class Finding(Problem):
 class Rule(Protocol):
     """One thing that must hold in every model folder."""
 
-    id: str
-    severity: Severity
-    needs_sbml: bool
+    @property
+    def id(self) -> str:
+        """The rule's name in messages, such as M021."""
+
+    @property
+    def severity(self) -> Severity:
+        """Whether a model that breaks the rule is refused."""
+
+    @property
+    def needs_sbml(self) -> bool:
+        """Whether the rule looks at compiled SBML."""
 
     def find(self, subject: Subject) -> Iterable[Problem]:
         """Yield every place where the rule does not hold."""
@@ -110,19 +118,19 @@ def lint(folder: Path | str | None = None, species: str | None = None) -> list[F
     """
     found: dict[Finding, None] = {}
     for name in ("human", "mouse") if species is None else (species,):
-        found.update(dict.fromkeys(lint_draft(read_draft(folder, name))))
+        found.update(dict.fromkeys(findings(Subject(read_draft(folder, name)))))
     return sorted(found, key=lambda f: (f.severity != "error", str(f.file), f.line or 0))
 
 
-def lint_draft(draft: Draft) -> list[Finding]:
+def findings(subject: Subject) -> list[Finding]:
     """Apply every rule to a folder that was read; rules on SBML wait until the text compiles."""
     from opiome.model._lint_equations import EQUATION_RULES
-    from opiome.model._lint_tables import TABLE_RULES
+    from opiome.model._lint_map import MAP_RULES
+    from opiome.model._lint_parameters import PARAMETER_RULES
 
-    subject = Subject(draft)
-    findings = []
-    for rule in (*EQUATION_RULES, *TABLE_RULES):
-        if rule.needs_sbml and (draft.problems or subject.sbml is None):
+    found = []
+    for rule in (*EQUATION_RULES, *PARAMETER_RULES, *MAP_RULES):
+        if rule.needs_sbml and (subject.draft.problems or subject.sbml is None):
             continue
-        findings += [Finding.of(problem, rule) for problem in rule.find(subject)]
-    return findings
+        found += [Finding.of(problem, rule) for problem in rule.find(subject)]
+    return found

@@ -18,51 +18,72 @@ from opiome.model._model import Model
 if TYPE_CHECKING:
     from opiome.model._draft import Draft
 
-__all__ = ["compiled", "load"]
+__all__ = ["load"]
 
 
-def load(folder: Path | str | None = None, species: str = "human") -> Model:
+def load(folder: Path | str | None = None, species: str = "human", *, strict: bool = False) -> Model:
     """Read, assemble, compile and check a model folder (the shipped one by default).
 
-    SBML that has passed every check is kept under the user's cache folder by the hash of its text, so that the
-    same model loads without compiling again. Raises ModelError with every problem found, each at its file and line.
+    SBML that has passed is kept under the user's cache folder by the hash of all that it was made from, so that
+    the same model loads without compiling again.
+
+    Args:
+        folder: the model folder.
+        species: ``human`` or ``mouse``.
+        strict: refuse whatever :func:`lint` calls an error; else only what cannot run.
+
+    Raises:
+        ModelError: with every problem found, each at its file and line.
     """
     draft = read_draft(folder, species)
     if draft.problems:
         raise ModelError(draft.problems)
-    return Model(compiled(draft), draft)
+    kept = _cache_file(draft, "strict" if strict else "loose")
+    sbml = _kept(kept)
+    if sbml is None:
+        sbml = _strict(draft) if strict else _loose(draft)
+        with contextlib.suppress(OSError):
+            _write(kept, sbml)
+    return Model(sbml, draft)
 
 
-def compiled(draft: Draft) -> str:
-    """Return checked SBML for a draft, from the cache where it is there; raises ModelError."""
-    kept = _cache_file(draft)
-    if kept is not None:
-        with contextlib.suppress(OSError, UnicodeDecodeError):
-            text = kept.read_text(encoding="utf-8")
-            if text.rstrip().endswith("</sbml>"):
-                return text
+def _loose(draft: Draft) -> str:
     from opiome.model._assemble import to_sbml
-    from opiome.model._check import check
+    from opiome.model._check import check, loops
 
+    problems = loops(draft.assembly, draft.folder)
+    if problems:
+        raise ModelError(problems)
     sbml, problems = to_sbml(draft.assembly, draft.folder)
     problems = problems or check(sbml, draft.assembly, draft.folder)
     if problems:
         raise ModelError(problems)
-    if kept is not None:
-        with contextlib.suppress(OSError):
-            _write(kept, sbml)
     return sbml
 
 
-def _cache_file(draft: Draft) -> Path | None:
-    try:
-        import platformdirs
+def _strict(draft: Draft) -> str:
+    from opiome.model._lint import Subject, findings
 
-        root = Path(os.environ.get("OPIOME_CACHE") or platformdirs.user_cache_path("opiome"))
-        key = hashlib.sha256(f"{_loader()}\0{draft.assembly.antimony}".encode()).hexdigest()
-        return root / "model" / f"{key}.sbml"
-    except (OSError, RuntimeError):
-        return None
+    subject = Subject(draft)
+    errors = [finding for finding in findings(subject) if finding.severity == "error"]
+    if errors:
+        raise ModelError(errors)
+    return subject.compiled[0]
+
+
+def _kept(path: Path) -> str | None:
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        text = path.read_text(encoding="utf-8")
+        return text if text.rstrip().endswith("</sbml>") else None
+    return None
+
+
+def _cache_file(draft: Draft, checks: str) -> Path:
+    import platformdirs
+
+    root = Path(os.environ.get("OPIOME_CACHE") or platformdirs.user_cache_path("opiome"))
+    key = hashlib.sha256(f"{_loader()} {checks} {draft.species} {draft.sha256}".encode()).hexdigest()
+    return root / "model" / f"{key}.sbml"
 
 
 @cache
@@ -70,8 +91,8 @@ def _loader() -> str:
     """Hash of the code and libraries that turn text into SBML: a new version never reads old results."""
     here = Path(__file__).parent
     digest = hashlib.sha256()
-    for name in ("_assemble.py", "_check.py", "_dimensions.py"):
-        digest.update((here / name).read_bytes())
+    for file in sorted(here.glob("_*.py")):
+        digest.update(file.read_bytes())
     for package in ("antimony", "python-libsbml"):
         digest.update(version(package).encode())
     return digest.hexdigest()

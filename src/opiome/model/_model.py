@@ -22,8 +22,17 @@ if TYPE_CHECKING:
 __all__ = ["TABLES", "Model"]
 
 TABLES = (
-    "mechanisms", "parameters", "edges", "nodes", "drugs", "pharmacology", "observables", "guilds", "covariates",
-    "scenarios", "units",
+    "mechanisms",
+    "parameters",
+    "edges",
+    "nodes",
+    "drugs",
+    "pharmacology",
+    "observables",
+    "guilds",
+    "covariates",
+    "scenarios",
+    "units",
 )
 
 
@@ -68,13 +77,19 @@ class Model:
         rows = []
         for item in self.draft.parameters.values():
             row: dict[str, object] = {
-                c: item.cells.get(c) if c in schema.numbers else item.cells.get(c) or "" for c in schema.columns
+                c: item.cells.get(c) if c in schema.numbers else item.cells.get(c) or ""
+                for c in schema.columns
             }
             row |= {"id": item.id, "value": item.value, "unit": item.unit, "file": item.row.file.name}
-            row |= {"line": item.row.line, "in_equations": item.cells.get("mechanism") not in OUTSIDE_EQUATIONS}
+            row |= {
+                "line": item.row.line,
+                "in_equations": item.cells.get("mechanism") not in OUTSIDE_EQUATIONS,
+            }
             rows.append(row)
         types = {c: pl.Float64 if c in schema.numbers else pl.String for c in schema.columns}
-        return pl.DataFrame(rows, schema={**types, "file": pl.String, "line": pl.Int64, "in_equations": pl.Boolean})
+        return pl.DataFrame(
+            rows, schema={**types, "file": pl.String, "line": pl.Int64, "in_equations": pl.Boolean}
+        )
 
     @cached_property
     def drugs(self) -> pl.DataFrame:
@@ -137,8 +152,13 @@ class Model:
         """Return the table that ``opiome model list KIND`` shows; raises ModelError for an unknown kind."""
         if kind not in TABLES:
             guess = nearest(kind, TABLES)
-            raise ModelError(Problem(f"there is no table '{kind}'", expected=f"one of {', '.join(TABLES)}",
-                                     remedy=f"did you mean '{guess}'?" if guess else "name one of these"))
+            raise ModelError(
+                Problem(
+                    f"there is no table '{kind}'",
+                    expected=f"one of {', '.join(TABLES)}",
+                    remedy=f"did you mean '{guess}'?" if guess else "name one of these",
+                )
+            )
         frame: pl.DataFrame = getattr(self, kind)
         return frame
 
@@ -154,10 +174,14 @@ class Model:
         if not rows:
             known = sorted(drug_slots(self.draft.tables["drugs"]))
             guess = nearest(drug, known)
-            raise ModelError(Problem(
-                f"unknown drug '{drug}'", file=self.folder / "drugs.tsv", expected="a drug of drugs.tsv",
-                remedy=f"did you mean '{guess}'?" if guess else f"known drugs: {', '.join(known)}",
-            ))
+            raise ModelError(
+                Problem(
+                    f"unknown drug '{drug}'",
+                    file=self.folder / "drugs.tsv",
+                    expected="a drug of drugs.tsv",
+                    remedy=f"did you mean '{guess}'?" if guess else f"known drugs: {', '.join(known)}",
+                )
+            )
         return rows
 
     def slot_parameters(self, drug: str, formulation: str, slot: str) -> dict[str, float]:
@@ -186,7 +210,8 @@ class Model:
         """
         self._known(drug, formulation, slot)
         row = next(
-            row for row in self.draft.tables["drugs"]
+            row
+            for row in self.draft.tables["drugs"]
             if row.text("drug") == drug and row.text("formulation") == formulation
         )
         parts: dict[str, float] = {}
@@ -197,22 +222,41 @@ class Model:
             try:
                 parts[f"{slot}_{name}" if row.text("slots") else name] = float(fraction or 1)
             except ValueError:
-                raise ModelError(row.problem(f"'{part}' cannot be read", "compartments", expected="'depot:0.38;depot_pr:0.62'",
-                                             remedy="write a number after the colon")) from None
+                raise ModelError(
+                    row.problem(
+                        f"'{part}' cannot be read",
+                        "compartments",
+                        expected="'depot:0.38;depot_pr:0.62'",
+                        remedy="write a number after the colon",
+                    )
+                ) from None
         return parts
 
     def _known(self, drug: str, formulation: str, slot: str) -> None:
         formulations = self.formulations(drug)
         if formulation not in formulations:
-            raise ModelError(Problem(f"{drug} has no formulation '{formulation}'", expected=f"one of {formulations}",
-                                     remedy="name one of these"))
+            raise ModelError(
+                Problem(
+                    f"{drug} has no formulation '{formulation}'",
+                    expected=f"one of {formulations}",
+                    remedy="name one of these",
+                )
+            )
         slots = drug_slots(self.draft.tables["drugs"])[drug]
         if slots and slot not in slots:
-            raise ModelError(Problem(f"{drug} cannot be given in slot '{slot}'", expected=f"one of {slots}",
-                                     remedy="name one of these"))
+            raise ModelError(
+                Problem(
+                    f"{drug} cannot be given in slot '{slot}'",
+                    expected=f"one of {slots}",
+                    remedy="name one of these",
+                )
+            )
 
     def baseline(
-        self, program: object, parameters: Mapping[str, object], composition: Mapping[str, float] | None = None,
+        self,
+        program: object,
+        parameters: Mapping[str, object],
+        composition: Mapping[str, float] | None = None,
     ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         """Return the untreated patients' exact steady state: completed parameters, start states and outcomes."""
         from opiome.model._baseline import baseline

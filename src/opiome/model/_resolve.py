@@ -52,7 +52,12 @@ def drug_slots(drugs: Table) -> dict[str, list[str]]:
 
 
 def resolve(
-    rows: Iterable[Row], species: str, instances: list[Instance], edges: Table, drugs: Table, pharmacology: Table,
+    rows: Iterable[Row],
+    species: str,
+    instances: list[Instance],
+    edges: Table,
+    drugs: Table,
+    pharmacology: Table,
 ) -> tuple[dict[str, Parameter], list[Problem]]:
     """Resolve every parameter of the model for one species.
 
@@ -72,18 +77,28 @@ def resolve(
             priority = (int(of == species and species != "human"), int(precise))
             if name in found and priority == rank[name]:
                 first = found[name].row
-                problems.append(row.problem(
-                    f"parameter '{name}' is given twice for {of}", "id", expected="one row per parameter and species",
-                    remedy=f"remove this row or the one at {first.file.name}:{first.line}",
-                ))
+                problems.append(
+                    row.problem(
+                        f"parameter '{name}' is given twice for {of}",
+                        "id",
+                        expected="one row per parameter and species",
+                        remedy=f"remove this row or the one at {first.file.name}:{first.line}",
+                    )
+                )
             elif name not in found or priority > rank[name]:
                 found[name] = _from_row(name, row)
                 rank[name] = priority
     for row in edges:
         name = gate(row.text("id"))
         cells: dict[str, str | float | None] = {
-            "source": row.text("sources"), "grade": row.text("grade"), "species": row.text("species"), "lower": 0.0,
-            "upper": 1.0, "mechanism": "edges", "distribution": "fixed", "note": f"gate of edge {row.text('id')}",
+            "source": row.text("sources"),
+            "grade": row.text("grade"),
+            "species": row.text("species"),
+            "lower": 0.0,
+            "upper": 1.0,
+            "mechanism": "edges",
+            "distribution": "fixed",
+            "note": f"gate of edge {row.text('id')}",
         }
         found.setdefault(name, Parameter(name, 1.0, "dimensionless", row, cells))
     slots = drug_slots(drugs)
@@ -93,8 +108,11 @@ def resolve(
             name = f"{slot}_{row.text('quantity')}"
             if value is not None and name not in found:
                 cells = {
-                    "source": row.text("source"), "evidence": row.text("evidence"), "mechanism": "pharmacology",
-                    "note": f"default: {row.text('drug')} {row.text('formulation')}".strip(), "distribution": "fixed",
+                    "source": row.text("source"),
+                    "evidence": row.text("evidence"),
+                    "mechanism": "pharmacology",
+                    "note": f"default: {row.text('drug')} {row.text('formulation')}".strip(),
+                    "distribution": "fixed",
                 }
                 found[name] = Parameter(name, value, row.text("unit"), row, cells)
     return found, problems
@@ -110,4 +128,6 @@ def _names(name: str, instances: list[Instance]) -> list[tuple[str, bool]]:
 
 def _from_row(name: str, row: Row) -> Parameter:
     value = row.number("value")
-    return Parameter(name, value if value is not None else float("nan"), row.text("unit"), row, dict(row.cells))
+    return Parameter(
+        name, value if value is not None else float("nan"), row.text("unit"), row, dict(row.cells)
+    )

@@ -109,7 +109,10 @@ def _repeat(row: Row) -> dict[str, float | int]:
     every, until = row.number("every_h"), row.number("until_h")
     if not every or until is None:
         return {}
-    return {"II": every, "ADDL": max(0, int(np.ceil((until - (row.number("start_h") or 0.0)) / every - 1e-9)) - 1)}
+    return {
+        "II": every,
+        "ADDL": max(0, int(np.ceil((until - (row.number("start_h") or 0.0)) / every - 1e-9)) - 1),
+    }
 
 
 def _product(what: str) -> tuple[str, str, str]:
@@ -120,11 +123,16 @@ def _product(what: str) -> tuple[str, str, str]:
 
 
 def _given(
-    model: Model, row: Row, product: tuple[str, str, str], value: float,
+    model: Model,
+    row: Row,
+    product: tuple[str, str, str],
+    value: float,
 ) -> Iterator[dict[str, float | int | str]]:
     drug, formulation, slot = product
     entry = next(
-        r for r in model.draft.tables["drugs"] if r.text("drug") == drug and r.text("formulation") == formulation
+        r
+        for r in model.draft.tables["drugs"]
+        if r.text("drug") == drug and r.text("formulation") == formulation
     )
     unit, mass = entry.text("dose_unit"), entry.number("molar_mass")
     amount = value if mass is None else nanomoles(Quantity(value, unit.removesuffix("/h")), mass)
@@ -144,9 +152,14 @@ def scenario_problems(draft: Draft, states: set[str]) -> list[Problem]:
     read = {row.text("id") for row in rows if row.text("action") == "read"}
     first = {row.text("id"): row for row in reversed(rows)}
     problems += [
-        row.problem(f"scenario '{name}' is never read", "action", expected="a row with action 'read'",
-                    remedy="add one that says when the target is read")
-        for name, row in first.items() if name not in read
+        row.problem(
+            f"scenario '{name}' is never read",
+            "action",
+            expected="a row with action 'read'",
+            remedy="add one that says when the target is read",
+        )
+        for name, row in first.items()
+        if name not in read
     ]
     return problems
 
@@ -154,8 +167,12 @@ def scenario_problems(draft: Draft, states: set[str]) -> list[Problem]:
 def _row_problems(draft: Draft, row: Row, states: set[str] | None) -> Iterator[Problem]:
     action, what = row.text("action"), row.text("what")
     if action not in ACTIONS:
-        yield row.problem(f"unknown action '{action}'", "action", expected=f"one of {', '.join(ACTIONS)}",
-                          remedy="write one of these")
+        yield row.problem(
+            f"unknown action '{action}'",
+            "action",
+            expected=f"one of {', '.join(ACTIONS)}",
+            remedy="write one of these",
+        )
     elif action == "give":
         words = what.split()
         drug, formulation, slot = _product(what) if words else ("", "", "")
@@ -165,25 +182,50 @@ def _row_problems(draft: Draft, row: Row, states: set[str] | None) -> Iterator[P
             known = {r.text("drug") for r in draft.tables["drugs"]}
             offered = [f"{drug} {r.text('formulation')}".strip() for r in entries]
             guess = nearest(drug, known)
-            yield row.problem(f"unknown product '{what}'", "what", expected=f"one of {offered}" if offered else "a drug",
-                              remedy="name drug, formulation and slot" if entries or not guess else f"did you mean '{guess}'?")
-        elif fits[0].text("slots") and slot not in fits[0].text("slots").replace(";", " ").replace(",", " ").split():
-            yield row.problem(f"'{what}' names no slot of the drug", "what", expected=f"one of {fits[0].text('slots')}",
-                              remedy="write drug, formulation and slot")
+            yield row.problem(
+                f"unknown product '{what}'",
+                "what",
+                expected=f"one of {offered}" if offered else "a drug",
+                remedy="name drug, formulation and slot"
+                if entries or not guess
+                else f"did you mean '{guess}'?",
+            )
+        elif (
+            fits[0].text("slots")
+            and slot not in fits[0].text("slots").replace(";", " ").replace(",", " ").split()
+        ):
+            yield row.problem(
+                f"'{what}' names no slot of the drug",
+                "what",
+                expected=f"one of {fits[0].text('slots')}",
+                remedy="write drug, formulation and slot",
+            )
     elif action == "set" and what not in draft.parameters:
         guess = nearest(what, draft.parameters)
-        yield row.problem(f"unknown parameter '{what}'", "what", expected="a parameter of the model",
-                          remedy=f"did you mean '{guess}'?" if guess else "name a parameter")
+        yield row.problem(
+            f"unknown parameter '{what}'",
+            "what",
+            expected="a parameter of the model",
+            remedy=f"did you mean '{guess}'?" if guess else "name a parameter",
+        )
     elif action in ("dose", "state") and states is not None and what not in states:
         guess = nearest(what, states)
-        yield row.problem(f"unknown state '{what}'", "what", expected="a state of the model",
-                          remedy=f"did you mean '{guess}'?" if guess else "name a state")
+        yield row.problem(
+            f"unknown state '{what}'",
+            "what",
+            expected="a state of the model",
+            remedy=f"did you mean '{guess}'?" if guess else "name a state",
+        )
     if action in ("give", "dose", "set", "state") and row.number("value") is None:
         yield row.problem("has no value", "value", expected="a number", remedy="fill the cell")
 
 
 def run_scenarios(
-    model: Model, program: Program, cases: Sequence[tuple[str, Mapping[str, float]]], *, baseline: bool = True,
+    model: Model,
+    program: Program,
+    cases: Sequence[tuple[str, Mapping[str, float]]],
+    *,
+    baseline: bool = True,
 ) -> ScenarioValues:
     """Run one patient per case, all in one ensemble.
 
@@ -205,8 +247,13 @@ def run_scenarios(
     for name, _ in cases:
         if name not in scenarios or not scenarios[name].reads:
             guess = nearest(name, scenarios)
-            raise ModelError(Problem(f"no scenario '{name}' that is read", file=model.folder / "scenarios.tsv",
-                                     remedy=f"did you mean '{guess}'?" if guess else "add it"))
+            raise ModelError(
+                Problem(
+                    f"no scenario '{name}' that is read",
+                    file=model.folder / "scenarios.tsv",
+                    remedy=f"did you mean '{guess}'?" if guess else "add it",
+                )
+            )
         chosen.append(scenarios[name])
     n = len(cases)
     parameters = {name: np.full(n, value) for name, value in program.defaults.items()}
@@ -235,12 +282,17 @@ def _override(parameters: dict[str, NDArray[np.float64]], rows: Sequence[Mapping
 def _events(chosen: Sequence[Scenario]) -> EventTable | None:
     from opiome.engine import EventTable
 
-    rows = [{"ID": position, **event} for position, scenario in enumerate(chosen) for event in scenario.events]
+    rows = [
+        {"ID": position, **event} for position, scenario in enumerate(chosen) for event in scenario.events
+    ]
     return EventTable.from_rows(rows) if rows else None
 
 
 def _read(
-    program: Program, run: Ensemble, parameters: Mapping[str, NDArray[np.float64]], chosen: Sequence[Scenario],
+    program: Program,
+    run: Ensemble,
+    parameters: Mapping[str, NDArray[np.float64]],
+    chosen: Sequence[Scenario],
 ) -> ScenarioValues:
     """Advance to every reading time and average what each case reads."""
     names = tuple(program.outputs) + tuple(program.states)

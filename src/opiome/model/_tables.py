@@ -31,11 +31,21 @@ class Schema:
     optional: tuple[str, ...] = ()
 
 
-def _schema(name: str, columns: str, key: str, required: str = "", numbers: str = "", optional: str = "",
+def _schema(
+    name: str,
+    columns: str,
+    key: str,
+    required: str = "",
+    numbers: str = "",
+    optional: str = "",
 ) -> Schema:
     return Schema(
-        name, tuple(columns.split()), tuple(key.split()), tuple((required or key).split()),
-        frozenset(numbers.split()), tuple(optional.split()),
+        name,
+        tuple(columns.split()),
+        tuple(key.split()),
+        tuple((required or key).split()),
+        frozenset(numbers.split()),
+        tuple(optional.split()),
     )
 
 
@@ -47,32 +57,49 @@ SCHEMAS = {
         _schema(
             "parameters",
             "id value unit lower upper distribution cv covariates source grade species evidence mechanism note",
-            "id species", "id value unit", "value lower upper cv",
+            "id species",
+            "id value unit",
+            "value lower upper cv",
         ),
         _schema(
-            "covariates", "id unit reference distribution median cv lower upper values source note", "id",
-            "id unit distribution", "reference median cv lower upper",
+            "covariates",
+            "id unit reference distribution median cv lower upper values source note",
+            "id",
+            "id unit distribution",
+            "reference median cv lower upper",
         ),
         _schema(
             "drugs",
             "drug formulation names class route slots compartments molar_mass dose_unit min_dose max_dose mode"
             " parameters_key note source",
-            "drug formulation", "drug compartments dose_unit", "molar_mass min_dose max_dose",
+            "drug formulation",
+            "drug compartments dose_unit",
+            "molar_mass min_dose max_dose",
         ),
         _schema(
-            "pharmacology", "drug formulation quantity value unit cv source evidence note",
-            "drug formulation quantity", "drug quantity value unit", "value cv",
+            "pharmacology",
+            "drug formulation quantity value unit cv source evidence note",
+            "drug formulation quantity",
+            "drug quantity value unit",
+            "value cv",
         ),
         _schema(
-            "edges", "id arrow from to sign grade contested species target scenario sources note", "id",
-            "id from to sign grade target scenario", "", "target_sign",
+            "edges",
+            "id arrow from to sign grade contested species target scenario sources note",
+            "id",
+            "id from to sign grade target scenario",
+            "",
+            "target_sign",
         ),
         _schema("nodes", "id label observable x y", "id", "id label observable x y", "x y"),
         _schema("observables", "id label unit group low high note", "id", "id label unit", "low high"),
         _schema("guilds", "id name members metabolism gram favourable source", "id", "id name"),
         _schema(
-            "scenarios", "id action what value start_h every_h until_h note", "id action what start_h",
-            "id action", "value start_h every_h until_h",
+            "scenarios",
+            "id action what value start_h every_h until_h note",
+            "id action what start_h",
+            "id action",
+            "value start_h every_h until_h",
         ),
     )
 }
@@ -117,7 +144,10 @@ class Table:
 
         columns = self.schema.columns + self.schema.optional
         types = {c: pl.Float64 if c in self.schema.numbers else pl.String for c in columns}
-        data = {c: [row.cells.get(c) if c in self.schema.numbers else row.text(c) for row in self.rows] for c in columns}
+        data = {
+            c: [row.cells.get(c) if c in self.schema.numbers else row.text(c) for row in self.rows]
+            for c in columns
+        }
         return pl.DataFrame(data, schema=types)
 
 
@@ -129,7 +159,9 @@ def read_table(path: Path, schema: Schema) -> tuple[Table, list[Problem]]:
     try:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        return table, [Problem(f"cannot be read as UTF-8 text ({error})", file=path, remedy="save it as UTF-8")]
+        return table, [
+            Problem(f"cannot be read as UTF-8 text ({error})", file=path, remedy="save it as UTF-8")
+        ]
     problems: list[Problem] = []
     header: list[str] = []
     for number, line in enumerate(lines, start=1):
@@ -143,10 +175,15 @@ def read_table(path: Path, schema: Schema) -> tuple[Table, list[Problem]]:
                 return table, problems
             continue
         if len(cells) > len(header):
-            problems.append(Problem(
-                f"has {len(cells)} cells", file=path, line=number, expected=f"{len(header)} columns as in the header",
-                remedy="remove the extra tabs",
-            ))
+            problems.append(
+                Problem(
+                    f"has {len(cells)} cells",
+                    file=path,
+                    line=number,
+                    expected=f"{len(header)} columns as in the header",
+                    remedy="remove the extra tabs",
+                )
+            )
             continue
         cells += [""] * (len(header) - len(cells))
         row = Row({}, path, number)
@@ -161,13 +198,19 @@ def _header_problems(path: Path, line: int, header: list[str], schema: Schema) -
     for column in header:
         if column not in known:
             guess = nearest(column, known)
-            problems.append(Problem(
-                f"unknown column '{column}'", file=path, line=line, expected=f"columns {' '.join(known)}",
-                remedy=f"did you mean '{guess}'?" if guess else "remove it",
-            ))
+            problems.append(
+                Problem(
+                    f"unknown column '{column}'",
+                    file=path,
+                    line=line,
+                    expected=f"columns {' '.join(known)}",
+                    remedy=f"did you mean '{guess}'?" if guess else "remove it",
+                )
+            )
     problems.extend(
         Problem(f"column '{column}' is missing", file=path, line=line, remedy="add it to the header")
-        for column in schema.required if column not in header
+        for column in schema.required
+        if column not in header
     )
     return problems
 
@@ -188,5 +231,7 @@ def _fill(row: Row, cells: dict[str, str], schema: Schema) -> list[Problem]:
         try:
             row.cells[column] = float(text)
         except ValueError:
-            problems.append(row.problem(f"'{text}' is not a number", column, remedy="write it as 12.5 or 1e-3"))
+            problems.append(
+                row.problem(f"'{text}' is not a number", column, remedy="write it as 12.5 or 1e-3")
+            )
     return problems
