@@ -1,0 +1,28 @@
+"""Results for readers: one self-contained HTML file, and a summary for the terminal.
+
+Both read only the result tables and the tables of the model. Heavy libraries are imported on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from opiome.report._page import html
+    from opiome.report._terminal import summary
+
+__all__ = ["html", "summary"]
+
+_HOMES = {"html": "opiome.report._page", "summary": "opiome.report._terminal"}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'opiome.report' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

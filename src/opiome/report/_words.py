@@ -1,0 +1,161 @@
+"""Numbers as text, and the sentences that the report makes of the tables: no more than the tables say."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from opiome.report._rows import Row
+    from opiome.report._tables import Tables
+
+__all__ = ["answer", "decimals", "fold", "interval", "joined", "number", "quantity", "verdict"]
+
+ABSENT = "–"
+_MINUS = "\N{MINUS SIGN}"
+
+
+def number(value: float | None, digits: int | None = None) -> str:
+    """Return a number with three significant digits (or ``digits`` decimals); a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return ABSENT
+    if digits is None:
+        size = abs(value)
+        digits = 0 if size >= 100 or value == 0 else 1 if size >= 10 else 2 if size >= 0.1 else 3
+        if 0 < size < 0.001:
+            return f"{value:.1e}".replace("-", _MINUS)
+    return f"{value:,.{digits}f}".replace("-", _MINUS).replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def quantity(value: float | None, unit: str | None, digits: int | None = None) -> str:
+    """Return a number with its unit."""
+    text = number(value, digits)
+    if text == ABSENT or not unit:
+        return text
+    return f"{text}\N{NO-BREAK SPACE}{unit}"
+
+
+def interval(low: float | None, high: float | None, digits: int | None = None) -> str:
+    """Return ``low to high``; empty where neither is known."""
+    if low is None and high is None:
+        return ""
+    return f"{number(low, digits)} to {number(high, digits)}"
+
+
+def decimals(unit: str | None, *values: float | None) -> int | None:
+    """Return how many decimals a row's numbers share, so that an estimate and its interval read alike."""
+    if unit == "%":
+        return 1
+    sizes = [abs(value) for value in values if value is not None and math.isfinite(value)]
+    if not sizes or max(sizes) == 0 or max(sizes) < 0.01:
+        return None
+    return 0 if max(sizes) >= 100 else 1 if max(sizes) >= 10 else 2
+
+
+def fold(change: float | None) -> str:
+    """Return a log2 fold change as ``×1.5``; values under 1 as a fraction of what was (``×0.67``)."""
+    if change is None or not math.isfinite(change):
+        return "no value"
+    factor = 2.0**change if change < 64 else math.inf
+    return f"×{number(factor, 0 if factor >= 9.95 else 1 if factor >= 1.995 else 2)}"
+
+
+def verdict(hit: bool | None, published: float | None) -> str:  # noqa: FBT001  (a cell of the table)
+    """Return ``hit``, ``miss``, ``not judged`` (published, but no verdict) or ``not published``."""
+    if published is None:
+        return "not published"
+    if hit is None:
+        return "not judged"
+    return "hit" if hit else "miss"
+
+
+def answer(tables: Tables, main: str, rows: Sequence[Row], contrasts: Sequence[Row]) -> list[str]:
+    """Return the sentences that answer the study, made of the numbers only.
+
+    Args:
+        tables: The result tables.
+        main: Id of the primary endpoint.
+        rows: Endpoints by arm.
+        contrasts: Differences between arms.
+    """
+    sentences = [_who(tables), _headline([row for row in rows if row.endpoint == main])]
+    sentences += [_difference(row) for row in contrasts if row.endpoint == main]
+    return [sentence for sentence in (*sentences, *_agreement([*rows, *contrasts])) if sentence]
+
+
+def _who(tables: Tables) -> str:
+    counts = [(tables.labels[arm], tables.patients.filter(pl.col("arm") == arm).height) for arm in tables.arms]
+    total = sum(count for _, count in counts)
+    if not total:
+        return "The results hold no table of patients, so how many were simulated is not known here."
+    people = "virtual patient" if total == 1 else "virtual patients"
+    by_arm = joined([f"{count} on {label}" for label, count in counts])
+    return f"The model was given {number(total, 0)} {people}: {by_arm}."
+
+
+def _headline(rows: Sequence[Row]) -> str:
+    told = [row for row in rows if row.estimate is not None]
+    if not told:
+        return ""
+    parts = [
+        f"{row.model_text}{f' ({row.interval_text})' if row.interval_text else ''} with {row.arm_label}" for row in told
+    ]
+    return f"{told[0].label}: the model expects {joined(parts)}."
+
+
+def _difference(row: Row) -> str:
+    if row.estimate is None:
+        return ""
+    text = f"{row.arm_label} against {row.reference}: {row.measure} {row.model_text}"
+    if row.low is None or row.high is None or row.neutral is None:
+        return text + "."
+    includes = row.low <= row.neutral <= row.high
+    return (
+        f"{text} ({row.interval_text}), an interval that "
+        f"{'includes' if includes else 'excludes'} no difference between the arms."
+    )
+
+
+def _agreement(rows: Sequence[Row]) -> list[str]:
+    published = [row for row in rows if row.published is not None]
+    judged = [row for row in published if row.hit is not None]
+    if not published:
+        return ["No published value stands beside these results, so nothing in them has been compared with a trial."]
+    if not judged:
+        return ["Published values stand beside the results, but none of them was judged a hit or a miss."]
+    misses = [row for row in judged if not row.hit]
+    held = len(judged) - len(misses)
+    text = f"Of {len(judged)} published values that were compared, the model meets {held} and misses {len(misses)}"
+    checks = [row for row in judged if row.role == "check"]
+    if checks and len(checks) < len(judged):
+        text += f"; of the {len(checks)} that calibration does not use, it meets {sum(bool(row.hit) for row in checks)}"
+    elif checks:
+        text += "; calibration uses none of them"
+    sentences = [text + "."]
+    if misses:
+        shown = [f"{_subject(row)} (model {row.model_text}, published {row.published_text})" for row in misses[:_SHOWN]]
+        more = len(misses) - len(shown)
+        shown += [f"{more} more, marked in the table"] if more else []
+        sentences.append(f"It disagrees with what was published on {joined(shown)}.")
+    return sentences
+
+
+_SHOWN = 4
+
+
+def _subject(row: Row) -> str:
+    who = f"{row.arm_label} against {row.reference}" if row.reference else row.arm_label
+    return f"{row.label}, {who}"
+
+
+def joined(parts: Sequence[str]) -> str:
+    """Return the parts as a list in a sentence; semicolons where a part holds a comma."""
+    if len(parts) < 2:  # noqa: PLR2004  (one part is not a list)
+        return "".join(parts)
+    comma = "; " if any(", " in part for part in parts) else ", "
+    last = "; and " if comma == "; " else " and "
+    return comma.join(parts[:-1]) + last + parts[-1]

@@ -1,0 +1,163 @@
+"""A made-up result of a two-arm trial, from closed-form curves: fixed, and no claim about any drug."""
+
+from __future__ import annotations
+
+import math
+from types import SimpleNamespace
+
+import polars as pl
+import pytest
+
+ARMS = {"active": "antagonist 0.2 mg daily", "placebo": "placebo"}
+PATIENTS = 60
+WEEK = 168.0
+SPREAD = {"q05": -1.64, "q25": -0.67, "q50": 0.0, "q75": 0.67, "q95": 1.64}
+NODES = {"N1": -1.2, "N2": -0.55, "N3": 0.2, "N4": 0.3, "N5": 0.1, "N6": 0.15, "N7": -0.3, "N10": -0.1, "N12": 0.05}
+
+
+def curve(before: float, after: float, hour: float) -> float:
+    start = before * (1 - 0.1 * math.exp((-hour - 6 * WEEK) / (4 * WEEK)))
+    return start if hour < 0 else after + (before - after) * math.exp(-hour / (1.2 * WEEK))
+
+
+def bands() -> pl.DataFrame:
+    observables = {
+        "nrs": (5.1, {"active": 5.0, "placebo": 5.1}, 0.25),
+        "bm_rate": (1.6 / WEEK, {"active": 5.2 / WEEK, "placebo": 3.4 / WEEK}, 0.35),
+        "whole_gut_transit": (61.0, {"active": 38.0, "placebo": 58.0}, 0.3),
+        "butyrate_flux": (4.1, {"active": 5.6, "placebo": 4.2}, 0.3),
+        "plasma_lps": (3.4, {"active": 2.9, "placebo": 3.4}, 0.5),
+        "il6": (2.6, {"active": 2.4, "placebo": 2.6}, 0.5),
+        "tolerance": (1.4, {"active": 1.45, "placebo": 1.5}, 0.2),
+        "rectosigmoid_G1": (4.0, {"active": 4.8, "placebo": 4.0}, 0.4),
+        "rectosigmoid_G2": (2.0, {"active": 2.8, "placebo": 2.0}, 0.4),
+        "rectosigmoid_G5": (0.5, {"active": 0.3, "placebo": 0.5}, 0.6),
+    }
+    rows = []
+    for arm in ARMS:
+        for observable, (before, after, spread) in observables.items():
+            for day in range(-42, 85, 2):
+                hour = day * 24.0
+                middle = curve(before, after[arm], hour)
+                quantiles = {name: middle * math.exp(z * spread) for name, z in SPREAD.items()}
+                if observable == "nrs":
+                    quantiles = {name: min(value, 10.0) for name, value in quantiles.items()}
+                rows.append(
+                    {"arm": arm, "observable": observable, "time_h": hour, "mean": middle, **quantiles, "n": PATIENTS}
+                )
+    return pl.DataFrame(rows)
+
+
+def endpoint(endpoint: str, label: str, arm: str, unit: str, numbers: tuple, published=None, role="check") -> dict:
+    estimate, low, high = numbers
+    hit = None if published is None else low <= published <= high
+    return {
+        "endpoint": endpoint,
+        "label": label,
+        "arm": arm,
+        "kind": "proportion" if unit == "%" else "mean",
+        "unit": unit,
+        "estimate": estimate,
+        "low": low,
+        "high": high,
+        "n": PATIENTS,
+        "published": published,
+        "published_low": None,
+        "published_high": None,
+        "published_n": None if published is None else 270,
+        "source": None if published is None else "report_2026",
+        "role": role if published is not None else None,
+        "hit": hit,
+    }
+
+
+def make() -> SimpleNamespace:
+    """Return the tables of the made-up trial, as the runner's results hold them."""
+    responder, change, first = "Responders, 9 of 12 weeks", "Change in SBM per week, weeks 11-12", "Time to first SBM"
+    endpoints = pl.DataFrame(
+        [
+            endpoint("responder", responder, "active", "%", (50.2, 43.9, 56.1), 47.6, "fit"),
+            endpoint("responder", responder, "placebo", "%", (28.3, 23.0, 33.8), 34.6, "fit"),
+            endpoint("sbm", change, "active", "per week", (3.31, 2.85, 3.8), 3.42),
+            endpoint("sbm", change, "placebo", "per week", (1.88, 1.5, 2.3), 2.12),
+            endpoint("first", first, "active", "h", (14.2, 9.5, 20.1), 16.1),
+            endpoint("first", first, "placebo", "h", (44.0, 35.0, 55.5), 46.7),
+            endpoint("pain", "Pain, mean NRS in weeks 11-12", "active", "NRS 0-10", (5.0, 4.8, 5.2)),
+            endpoint("pain", "Pain, mean NRS in weeks 11-12", "placebo", "NRS 0-10", (5.1, 4.9, 5.3)),
+        ]
+    )
+    contrasts = pl.DataFrame(
+        [
+            ("responder", "active", "placebo", "risk_difference", 21.9, 13.4, 30.3, 0.0002, 13.0, "report_2026", False),
+            ("sbm", "active", "placebo", "mean_difference", 1.43, 0.83, 2.05, 0.0001, 1.3, "report_2026", True),
+            ("pain", "active", "placebo", "mean_difference", -0.1, -0.38, 0.18, 0.31, None, None, None),
+        ],
+        schema=["endpoint", "arm", "reference", "measure", "estimate", "low", "high", "p", "published", "source", "hit"],
+        orient="row",
+    )
+    outcomes = ["completed"] * 50 + ["dropout"] * 8 + ["failed: step budget"] * 2
+    patients = pl.DataFrame(
+        {
+            "patient": list(range(PATIENTS)) * 2,
+            "arm": ["active"] * PATIENTS + ["placebo"] * PATIENTS,
+            "age": [40.0 + (i % 30) for i in range(2 * PATIENTS)],
+            "outcome": outcomes * 2,
+            "screened_attempts": [1 + i % 3 for i in range(2 * PATIENTS)],
+        }
+    )
+    nodes = pl.DataFrame(
+        [{"arm": arm, "node": node, "change": change * (1 if arm == "active" else 0.1)} for arm in ARMS
+         for node, change in NODES.items()]
+    )  # fmt: skip
+    manifest = {
+        "opiome": "0.1.0",
+        "seed": 20260,
+        "patients": PATIENTS,
+        "model_sha256": "9f2c" * 16,
+        "study_sha256": "17aa" * 16,
+        "versions": {"python": "3.11.9", "numpy": "2.1.0", "polars": "1.12.0"},
+        "counts": {
+            "screened": 231,
+            "screen_failures": {"sbm_per_week < 3": 96, "age 18-80": 15},
+            "randomised": 120,
+            "excluded": {"step budget": 4},
+        },
+        "study": {
+            "name": "made-up",
+            "title": "Does a peripheral antagonist relieve opioid-induced constipation?",
+            "background": {"duration": "4 weeks"},
+            "run_in": {"duration": "2 weeks"},
+            "treatment": {"duration": "12 weeks"},
+            "arms": {arm: {"label": label} for arm, label in ARMS.items()},
+            "endpoints": [{"id": "responder", "primary": True}, {"id": "sbm"}, {"id": "first"}, {"id": "pain"}],
+            "sources": {"report_2026": "A made-up report, 2026"},
+        },
+    }
+    days = range(-13, 85)
+    diary = pl.DataFrame(
+        {
+            "patient": [p for p in range(6) for _ in days] * 2,
+            "arm": [arm for arm in ARMS for _ in range(6) for _ in days],
+            "day": [day for _ in range(12) for day in days],
+            "spontaneous": [
+                int((p * 7 + day * 3) % 7 < (2 + p % 3 if day < 1 or arm == "placebo" else 4 + p % 3))
+                for arm in ARMS
+                for p in range(6)
+                for day in days
+            ],
+        }
+    )
+    return SimpleNamespace(
+        manifest=manifest,
+        patients=patients,
+        bands=bands(),
+        diary=diary,
+        endpoints=endpoints,
+        contrasts=contrasts,
+        nodes=nodes,
+    )
+
+
+@pytest.fixture
+def results() -> SimpleNamespace:
+    return make()
