@@ -25,7 +25,8 @@ class Product:
     """One molecule in one formulation, as the drug table has it.
 
     ``compartments`` holds (state or suffix of the slot's states, fraction of the dose); ``min_dose`` and
-    ``max_dose`` are single doses (or rates, for products given per hour) in ``dose_unit``.
+    ``max_dose`` are single doses (or rates, for products given per hour) in ``dose_unit``. ``parts`` holds
+    (slot, drug, formulation) of a fixed combination, whose molecules take slots of their own.
     """
 
     drug: str
@@ -40,6 +41,7 @@ class Product:
     min_dose: float | None
     max_dose: float | None
     mode: str
+    parts: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def title(self) -> str:
@@ -145,6 +147,16 @@ def _compartments(text: str) -> tuple[tuple[str, float], ...]:
     return tuple((name.strip(), float(share) if share else 1.0) for name, _, share in split)
 
 
+def _parts(text: str) -> tuple[tuple[str, str, str], ...]:
+    """Read ``opioid=oxycodone:CR antagonist=naloxone:CR``."""
+    found = []
+    for part in text.split():
+        slot, _, product = part.partition("=")
+        drug, _, formulation = product.partition(":")
+        found.append((slot, drug, formulation))
+    return tuple(found)
+
+
 def _product(row: dict[str, Any]) -> Product:
     def listed(column: str) -> tuple[str, ...]:
         return tuple(part for part in _SPLIT.split(row[column] or "") if part)
@@ -162,6 +174,7 @@ def _product(row: dict[str, Any]) -> Product:
         min_dose=row["min_dose"],
         max_dose=row["max_dose"],
         mode=row["mode"] or "",
+        parts=_parts(row["parameters_key"] or ""),
     )
 
 

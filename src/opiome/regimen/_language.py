@@ -29,7 +29,7 @@ __all__ = ["FORMS", "Sentence", "Word", "read"]
 
 _DAY = 24.0
 _WEEK = 7 * _DAY
-_WORD = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|[^\W\d_][\w/%'-]*|\S")
+_WORD = re.compile(r"\d+-[^\W\d_]{2,}|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|[^\W\d_][\w/%'-]*|\S")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 FORMS: dict[str, str] = {

@@ -21,7 +21,8 @@ def slots(dosings: Sequence[Dosing], model: Model) -> dict[tuple[str, str], str]
 
     Scheduled products choose before as-needed ones, in the order of the regimen; each takes the first free
     slot that its row of the drug table allows. Two formulations of one drug share a slot where the slot's
-    parameters agree, so that immediate and prolonged release morphine add up in one body.
+    parameters agree, so that immediate and prolonged release morphine add up in one body. The molecules of a
+    fixed combination take the slots that the drug table names for them.
 
     Returns:
         (drug, formulation) to slot; the slot is empty for a product that enters states of its own.
@@ -29,54 +30,66 @@ def slots(dosings: Sequence[Dosing], model: Model) -> dict[tuple[str, str], str]
     Raises:
         DoseError: more drugs of one kind than the model has slots for.
     """
-    chosen: dict[tuple[str, str], str] = {}
-    taken: dict[str, dict[str, float]] = {}
-    holder: dict[str, str] = {}
-    problems: list[Problem] = []
+    allocation = _Allocation(model)
     active = [(d, d.product) for d in dosings if d.is_active and d.product is not None]
-    for dosing, product in sorted(active, key=lambda pair: pair[0].as_needed):
+    # combinations first: they cannot choose
+    for dosing, product in sorted(active, key=lambda pair: (not pair[1].parts, pair[0].as_needed)):
+        allocation.place(dosing, product)
+    if allocation.problems:
+        raise DoseError(allocation.problems)
+    return allocation.chosen
+
+
+class _Allocation:
+    """Slots as they fill up."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.chosen: dict[tuple[str, str], str] = {}
+        self.problems: list[Problem] = []
+        self._drug_in: dict[str, str] = {}
+        self._values_in: dict[str, dict[str, float]] = {}
+
+    def place(self, dosing: Dosing, product: Product) -> None:
+        """Give a product its slot, or note that there is none."""
         key = (product.drug, product.formulation)
-        if key in chosen:
-            continue
+        if key in self.chosen:
+            return
         if not product.slots:
-            chosen[key] = ""
-            continue
-        for slot in _preferred(product, dosing, holder):
-            values = _named(model.slot_parameters(product.drug, product.formulation, slot), slot)
-            if slot not in taken:
-                taken[slot], holder[slot] = values, product.drug
-            elif not (holder[slot] == product.drug and _agree(taken[slot], values)):
-                continue
-            taken[slot] |= values
-            chosen[key] = slot
-            break
-        else:
-            problems.append(
-                Problem(
-                    f"'{dosing.text}': no room for another {product.drug_class or 'drug of its kind'}",
-                    expected=f"at most {len(product.slots)} at once",
-                    remedy=f"stop {', '.join(sorted(set(holder.values())))} first or leave one out",
-                )
-            )
-    if problems:
-        raise DoseError(problems)
-    return chosen
+            self.chosen[key] = ""
+            for slot, drug, formulation in product.parts:
+                if not self._take(slot, drug, formulation):
+                    self._no_room(dosing, f"the {drug} in it", f"without {self._drug_in[slot]} beside it")
+            return
+        if not any(self._take(slot, *key) for slot in self._preferred(dosing, product)):
+            what = f"another {product.drug_class or 'drug of its kind'}"
+            self._no_room(dosing, what, f"at most {len(product.slots)} at once")
 
+    def _take(self, slot: str, drug: str, formulation: str) -> bool:
+        """Take a slot if it is free, or if it holds the same drug with the same parameters."""
+        named = self.model.slot_parameters(drug, formulation, slot)
+        values = {name.removeprefix(f"{slot}_"): value for name, value in named.items()}
+        held = self._values_in.setdefault(slot, {})
+        other = self._drug_in.setdefault(slot, drug)
+        if other != drug or any(held.get(name, value) != value for name, value in values.items()):
+            return False
+        held |= values
+        self.chosen[drug, formulation] = slot
+        return True
 
-def _preferred(product: Product, dosing: Dosing, holder: dict[str, str]) -> list[str]:
-    """The product's slots: first one that holds its drug already; as-needed opioids prefer ``rescue``."""
-    order = list(product.slots)
-    if dosing.as_needed and "rescue" in order:
-        order.sort(key=lambda slot: slot != "rescue")
-    return sorted(order, key=lambda slot: holder.get(slot) != product.drug)
+    def _preferred(self, dosing: Dosing, product: Product) -> list[str]:
+        """A slot that holds the drug already, then the table's order; as-needed opioids prefer ``rescue``."""
+        order = list(product.slots)
+        if dosing.as_needed:
+            order.sort(key=lambda slot: slot != "rescue")
+        return sorted(order, key=lambda slot: self._drug_in.get(slot) != product.drug)
 
-
-def _named(values: dict[str, float], slot: str) -> dict[str, float]:
-    return {name.removeprefix(f"{slot}_"): value for name, value in values.items()}
-
-
-def _agree(one: dict[str, float], other: dict[str, float]) -> bool:
-    return all(one[name] == value for name, value in other.items() if name in one)
+    def _no_room(self, dosing: Dosing, what: str, expected: str) -> None:
+        holders = ", ".join(sorted(set(self._drug_in.values())))
+        remedy = f"stop one of {holders} first, or leave one out"
+        self.problems.append(
+            Problem(f"'{dosing.text}': no room for {what}", expected=expected, remedy=remedy)
+        )
 
 
 def parameters(dosings: Sequence[Dosing], model: Model) -> dict[str, float]:

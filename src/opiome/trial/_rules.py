@@ -1,0 +1,241 @@
+"""What a study must satisfy beyond its schema: names that exist, times that fit, regimens one can give.
+
+One small function per rule; each yields problems with their path in the file.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+from opiome import regimen
+from opiome.errors import DoseError, Problem, nearest
+from opiome.trial._endpoint_fields import DIARY_QUANTITIES
+from opiome.trial._problems import problem_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from opiome.model import Model
+    from opiome.trial._fields import Condition
+    from opiome.trial._schema import Study
+    from opiome.trial._yaml import Document, Steps
+
+    Found = Iterator[tuple[Steps, Problem]]
+
+__all__ = ["check"]
+
+
+def check(study: Study | None, document: Document, model: Model | None) -> list[Problem]:
+    """Every problem beyond the schema; regimens are read even where the rest is not yet valid."""
+    found = list(_regimens(document, model)) if model is not None else []
+    if study is not None:
+        for rule in _RULES:
+            found += rule(study)
+        if model is not None:
+            found += _covariates(study, model)
+            if not found:
+                found += _slots(study, model)
+    return [problem_at(document, path, problem) for path, problem in found]
+
+
+def _near(word: str, known: Collection[str], what: str) -> Problem:
+    near = nearest(word, known)
+    return Problem(
+        f"unknown {what} '{word}'",
+        expected=f"one of {', '.join(known)}" if known else None,
+        remedy=f"did you mean '{near}'?" if near else None,
+    )
+
+
+# -- regimens, read from the file itself -------------------------------------------------------------------
+
+
+def _regimens(document: Document, model: Model | None) -> Found:
+    if model is None:
+        return
+    for path, text in _texts(document.data, ()):
+        try:
+            dosing = regimen.parse(text, model)
+        except DoseError as error:
+            for problem in error.problems:
+                yield path, problem
+            continue
+        if path[:2] == ("rules", "rescue_laxative") and dosing.is_active and not dosing.as_needed:
+            yield path, Problem(f"'{text}' is not as needed", expected="'... as needed'")
+        if not dosing.is_open:
+            continue
+        opioid_choice = path[:3] == ("background", "opioid", "choices")
+        if not (opioid_choice and document.data["background"]["opioid"].get("ome") is not None):
+            yield (
+                path,
+                Problem(
+                    f"'{text}' has no dose",
+                    expected="a dose such as '30 mg'"
+                    + (", or 'ome' beside the choices" if opioid_choice else ""),
+                ),
+            )
+
+
+def _texts(data: object, path: Steps) -> Iterator[tuple[Steps, str]]:
+    """Every regimen of a file: the texts under a key ``regimen``, and ``background.other``."""
+    if isinstance(data, dict):
+        for name, value in data.items():
+            here = (*path, str(name))
+            if name == "regimen" or here == ("background", "other"):
+                yield from _leaves(value, here)
+            else:
+                yield from _texts(value, here)
+    elif isinstance(data, list):
+        for i, value in enumerate(data):
+            yield from _texts(value, (*path, i))
+
+
+def _leaves(value: object, path: Steps) -> Iterator[tuple[Steps, str]]:
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, list):
+        for i, item in enumerate(value):
+            if isinstance(item, str):
+                yield (*path, i), item
+
+
+# -- names and times of a valid study ----------------------------------------------------------------------
+
+
+def _endpoints(study: Study) -> Found:
+    seen: set[str] = set()
+    for i, endpoint in enumerate(study.endpoints):
+        path: Steps = ("endpoints", i)
+        if endpoint.id in seen:
+            yield (*path, "id"), Problem(f"the endpoint '{endpoint.id}' is given twice", remedy="rename one")
+        seen.add(endpoint.id)
+        if endpoint.window is not None and endpoint.window.end > study.treatment.duration:
+            days = study.treatment.duration / 24
+            yield (
+                (*path, "window"),
+                Problem(f"'{endpoint.window.text}' ends after treatment", expected=f"at most day {days:g}"),
+            )
+    primary = [i for i, endpoint in enumerate(study.endpoints) if endpoint.primary]
+    for i in primary[1:]:
+        yield (
+            ("endpoints", i, "primary"),
+            Problem("a second primary endpoint", expected="one primary endpoint"),
+        )
+
+
+def _published(study: Study) -> Found:
+    endpoints = {endpoint.id: endpoint for endpoint in study.endpoints}
+    for i, result in enumerate(study.published):
+        path: Steps = ("published", i)
+        if result.endpoint not in endpoints:
+            yield (*path, "endpoint"), _near(result.endpoint, endpoints, "endpoint")
+        elif result.unit != endpoints[result.endpoint].unit:
+            unit = endpoints[result.endpoint].unit
+            yield (
+                (*path, "unit"),
+                Problem(f"'{result.unit}' is not the endpoint's unit", expected=f"'{unit}'"),
+            )
+        if result.arm not in study.arms:
+            yield (*path, "arm"), _near(result.arm, study.arms, "arm")
+        if result.source not in study.sources:
+            yield (*path, "source"), _near(result.source, study.sources, "source")
+        ends = [end for end in (result.low, result.value, result.high) if end is not None]
+        if any(one > other for one, other in pairwise(ends)):
+            yield (
+                (*path, "value"),
+                Problem("the interval does not hold the value", expected="low <= value <= high"),
+            )
+
+
+def _reference(study: Study) -> Found:
+    if study.reference is not None and study.reference not in study.arms:
+        yield ("reference",), _near(study.reference, study.arms, "arm")
+
+
+def _visits(study: Study) -> Found:
+    for i, visit in enumerate(study.visits):
+        if visit > study.treatment.duration:
+            weeks = study.treatment.duration / 168
+            yield ("visits", i), Problem("the visit is after treatment", expected=f"at most {weeks:g} weeks")
+
+
+def _diary_conditions(study: Study) -> Found:
+    for i, condition in enumerate(study.population.entry):
+        if condition.quantity not in DIARY_QUANTITIES:
+            yield ("population", "entry", i), _near(condition.quantity, DIARY_QUANTITIES, "diary quantity")
+    for i, driver in enumerate(study.dropout.drivers):
+        if driver.when.quantity not in DIARY_QUANTITIES:
+            path: Steps = ("dropout", "drivers", i, "when")
+            yield path, _near(driver.when.quantity, DIARY_QUANTITIES, "diary quantity")
+
+
+def _contradictions(study: Study) -> Found:
+    for name, conditions in (
+        ("entry", study.population.entry),
+        ("eligibility", study.population.eligibility),
+    ):
+        for i, quantity in _empty(conditions):
+            yield (
+                ("population", name, i),
+                Problem(f"nobody can meet all conditions on '{quantity}'", remedy="relax one of them"),
+            )
+
+
+def _empty(conditions: Sequence[Condition]) -> Iterator[tuple[int, str]]:
+    """Positions of the conditions that leave no value of their quantity with those before them."""
+    ranges: dict[str, tuple[float, bool, float, bool]] = {}
+    for i, condition in enumerate(conditions):
+        low, low_open, high, high_open = ranges.get(
+            condition.quantity, (float("-inf"), False, float("inf"), False)
+        )
+        for sign, limit in condition.tests:
+            if sign in {">", ">=", "="} and limit >= low:
+                low, low_open = limit, sign == ">" or (limit == low and low_open)
+            if sign in {"<", "<=", "="} and limit <= high:
+                high, high_open = limit, sign == "<" or (limit == high and high_open)
+        ranges[condition.quantity] = (low, low_open, high, high_open)
+        if low > high or (low == high and (low_open or high_open)):
+            yield i, condition.quantity
+
+
+_RULES: tuple[Callable[[Study], Found], ...] = (
+    _endpoints,
+    _published,
+    _reference,
+    _visits,
+    _diary_conditions,
+    _contradictions,
+)
+
+
+# -- against the model -------------------------------------------------------------------------------------
+
+
+def _covariates(study: Study, model: Model) -> Found:
+    known = model.covariates["id"].to_list()
+    for name in study.population.covariates:
+        if name not in known:
+            yield ("population", "covariates", name), _near(name, known, "covariate")
+    for i, condition in enumerate(study.population.eligibility):
+        if condition.quantity not in known:
+            yield ("population", "eligibility", i), _near(condition.quantity, known, "covariate")
+
+
+def _slots(study: Study, model: Model) -> Found:
+    """Every combination of background choice and arm must fit into the model's drug slots."""
+    background = study.background
+    opioids: list[str | None] = (
+        [c.regimen for c in background.opioid.choices] if background.opioid else [None]
+    )
+    rescue = study.rules.rescue_laxative
+    always = [*background.other, *([rescue.regimen] if rescue else [])]
+    for name, arm in study.arms.items():
+        for opioid in opioids if arm.keep_background else [None]:
+            texts = [*([opioid] if opioid else []), *arm.regimen, *always]
+            try:
+                regimen.slots([regimen.parse(text, model) for text in texts], model)
+            except DoseError as error:
+                for problem in error.problems:
+                    yield ("arms", name, "regimen"), problem.at(column=None)
+                break
