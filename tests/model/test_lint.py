@@ -170,7 +170,7 @@ BROKEN = {
 }
 ELSEWHERE = {  # where the message points when that is not the line that was changed
     "placeholder": ("mechanisms/drug.ant", 2),
-    "scale": ("mechanisms/effect.ant", 6),
+    "scale": ("mechanisms/effect.ant", 5),
     "no_unit": ("mechanisms/effect.ant", 4),
 }
 

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["Finding", "Model", "Scenario", "explain", "lint", "load", "read_scenarios", "run_scenarios"]
 
 _HOME = {
-    "Finding": ("_lint", "Finding"), "Model": ("_model", "Model"), "Scenario": ("_scenario", "Scenario"),
-    "explain": ("_explain", "explain_in"), "lint": ("_lint", "lint"), "load": ("_load", "load"),
-    "read_scenarios": ("_scenario", "read_scenarios"), "run_scenarios": ("_scenario", "run_scenarios"),
+    "Finding": ("_lint", "Finding"),
+    "Model": ("_model", "Model"),
+    "Scenario": ("_scenario", "Scenario"),
+    "explain": ("_explain", "explain_in"),
+    "lint": ("_lint", "lint"),
+    "load": ("_load", "load"),
+    "read_scenarios": ("_scenario", "read_scenarios"),
+    "run_scenarios": ("_scenario", "run_scenarios"),
 }
 
 

@@ -34,18 +34,35 @@ class Assembly:
     antimony: str
     lines: list[Line]
     origin: list[Line | None]
+    folder: Path
 
-    def line_of(self, symbol: str) -> Line | None:
-        """Return the line that defines a symbol, else the first one that mentions it."""
-        for statement in statements(self.lines):
-            if statement.id == symbol:
-                return statement.line
+    def line_of(self, symbol: str, *, start: bool = False) -> Line | None:
+        """Return the line of a symbol's equation (of its initial value: ``start``), else the first that names it."""
+        own = [statement for statement in statements(self.lines) if statement.id == symbol]
+        wanted = [statement for statement in own if (statement.kind == "initial") == start]
+        for statement in wanted or own:
+            return statement.line
         word = re.compile(rf"\b{re.escape(symbol)}\b")
         return next((line for line in self.lines if word.search(line.code)), None)
 
+    def problem(
+        self,
+        symbol: str | None,
+        message: str,
+        *,
+        expected: str | None = None,
+        remedy: str,
+        start: bool = False,
+    ) -> Problem:
+        """Return a problem at the line of a symbol's equation, or of the folder where there is none."""
+        line = self.line_of(symbol, start=start) if symbol else None
+        if line is None:
+            return Problem(message, self.folder, field=symbol, expected=expected, remedy=remedy)
+        return line.problem(message, expected=expected, remedy=remedy)
+
 
 def assemble(
-    lines: list[Line], parameters: Mapping[str, Parameter], units: Table
+    lines: list[Line], parameters: Mapping[str, Parameter], units: Table, folder: Path
 ) -> tuple[Assembly, list[Problem]]:
     """Write one flat Antimony model: units, parameters with values and units, then every line of the fragments."""
     defined = {row.text("id"): row for row in units}
@@ -82,7 +99,7 @@ def assemble(
         text.extend((f"  {symbol} has {unit}", line) for symbol, unit in _HAS.findall(line.code))
     text.append(("end", None))
     written = "\n".join(code for code, _ in text) + "\n"
-    return Assembly(written, lines, [line for _, line in text]), problems
+    return Assembly(written, lines, [line for _, line in text], folder), problems
 
 
 def _twice(lines: list[Line], parameters: Mapping[str, Parameter]) -> list[Problem]:
@@ -112,7 +129,7 @@ def _twice(lines: list[Line], parameters: Mapping[str, Parameter]) -> list[Probl
     return problems
 
 
-def to_sbml(assembly: Assembly, folder: Path) -> tuple[str, list[Problem]]:
+def to_sbml(assembly: Assembly) -> tuple[str, list[Problem]]:
     """Compile to SBML Level 3 Version 2; all problems carry the fragment's file and line."""
     import antimony
 
@@ -125,13 +142,11 @@ def to_sbml(assembly: Assembly, folder: Path) -> tuple[str, list[Problem]]:
         sbml = "" if complaint else antimony.getSBMLString(MODEL_ID)
         antimony.clearPreviousLoads()
         antimony.freeAll()
-    problems = [
-        _located(text, assembly, folder) for text in (complaint, *warnings.splitlines()) if text.strip()
-    ]
+    problems = [_located(text, assembly) for text in (complaint, *warnings.splitlines()) if text.strip()]
     return sbml, problems
 
 
-def _located(text: str, assembly: Assembly, folder: Path) -> Problem:
+def _located(text: str, assembly: Assembly) -> Problem:
     match = _ERROR_LINE.search(text)
     origin = None
     if match:
@@ -141,14 +156,14 @@ def _located(text: str, assembly: Assembly, folder: Path) -> Problem:
     remedy = "correct the Antimony text of this line"
     if origin is None:
         return Problem(
-            f"Antimony: {text.strip()}", file=folder, remedy="look for the named symbol in the fragments"
+            f"Antimony: {text.strip()}",
+            file=assembly.folder,
+            remedy="look for the named symbol in the fragments",
         )
     return origin.problem(f"Antimony: {text}: {origin.code.strip()}", remedy=remedy)
 
 
-def undefined(
-    symbols: Iterable[str], known: Iterable[str], assembly: Assembly, folder: Path
-) -> list[Problem]:
+def undefined(symbols: Iterable[str], known: Iterable[str], assembly: Assembly) -> list[Problem]:
     """Turn symbols without value or equation into problems, each at the first line that uses it."""
     names = list(known)
     problems = []
@@ -156,9 +171,5 @@ def undefined(
         guess = nearest(symbol, [name for name in names if name != symbol])
         remedy = f"did you mean '{guess}'? Otherwise give" if guess else "give"
         remedy += f" '{symbol}' a row in parameters, or an equation"
-        line = assembly.line_of(symbol)
-        message = f"'{symbol}' has no value and no equation"
-        problems.append(
-            line.problem(message, remedy=remedy) if line else Problem(message, file=folder, remedy=remedy)
-        )
+        problems.append(assembly.problem(symbol, f"'{symbol}' has no value and no equation", remedy=remedy))
     return problems

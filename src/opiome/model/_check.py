@@ -1,4 +1,4 @@
-"""What assembled SBML must satisfy before it is a model: nothing undefined, no libSBML error, units that agree."""
+"""What assembled SBML must satisfy: nothing undefined, nothing unsupported, no libSBML error, units that agree."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from opiome.model._dimensions import mismatches
 from opiome.model._fragments import statements
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     from opiome.model._assemble import Assembly
 
@@ -21,136 +21,111 @@ __all__ = ["check", "consistency", "holes", "loops", "unit_problems", "unsupport
 
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _ELEMENT = re.compile(r'(?:variable|symbol|<(?:reaction|parameter|species|compartment)[^>]* id)="(\w+)"')
-_REPORTED_BY_US = {
-    10501,
-    10503,
-    10511,
-    10512,
-    10513,
-    10521,
-    10522,
-    10523,
-    10531,
-    10532,
-    10533,
-    10541,
-    10542,
-    99505,
-    99508,
-}
+# libSBML's complaints on units, which unit_problems states with more detail
+_ON_UNITS = frozenset({10501, 10503, *range(10511, 10514), *range(10521, 10524), *range(10531, 10534)})
+_ON_UNITS |= {10541, 10542, 99505, 99508}
 
 
-def check(sbml: str, assembly: Assembly, folder: Path) -> list[Problem]:
+def check(sbml: str, assembly: Assembly) -> list[Problem]:
     """Return every problem of an assembled model; an empty list means that it may be used."""
     document = libsbml.readSBMLFromString(sbml)
     model = document.getModel()
     if model is None:
         return [
-            Problem("Antimony wrote no model", file=folder, remedy="check that the fragments hold equations")
+            assembly.problem(
+                None, "Antimony wrote no model", remedy="check that the fragments hold equations"
+            )
         ]
-    problems = [
-        *holes(model, assembly, folder),
-        *unsupported(model, assembly, folder),
-    ]
+    problems = [*holes(model, assembly), *unsupported(model, assembly)]
     if problems:
         return problems  # what follows would only repeat these
-    problems = unit_problems(model, assembly, folder)
-    return problems + consistency(document, sbml, assembly, folder, seen=bool(problems))
+    problems = unit_problems(model, assembly)
+    return problems + consistency(document, sbml, assembly, seen=bool(problems))
 
 
-def _place(assembly: Assembly, folder: Path, symbol: str | None, message: str, **more: str) -> Problem:
-    line = assembly.line_of(symbol) if symbol else None
-    return line.problem(message, **more) if line else Problem(message, file=folder, field=symbol, **more)
-
-
-def unit_problems(model: libsbml.Model, assembly: Assembly, folder: Path) -> list[Problem]:
-    """Return the equations whose units disagree in dimension or scale."""
-    return [
-        _place(
-            assembly,
-            folder,
-            m.symbol,
-            m.message,
-            expected=m.expected,
-            remedy="correct the equation or the unit of one of its terms",
-        )
-        for m in mismatches(model)
+def holes(model: libsbml.Model, assembly: Assembly) -> list[Problem]:
+    """Return the symbols without value, states without start, and the lack of any state."""
+    rules = list(model.getListOfRules())
+    given = {rule.getVariable() for rule in rules if not rule.isRate()}
+    given |= {item.getSymbol() for item in model.getListOfInitialAssignments()}
+    rates = {rule.getVariable() for rule in rules if rule.isRate()}
+    empty = [item.getId() for item in model.getListOfParameters() if not item.isSetValue()]
+    empty += [
+        item.getId()
+        for item in model.getListOfSpecies()
+        if not (item.isSetInitialAmount() or item.isSetInitialConcentration())
     ]
-
-
-def unsupported(model: libsbml.Model, assembly: Assembly, folder: Path) -> list[Problem]:
-    """Return the constructs that neither the engine nor the other simulators of an export can share."""
-    problems = []
-    for item in model.getListOfEvents():
+    empty = [name for name in empty if name not in given]
+    known = [item.getId() for item in model.getListOfParameters() if item.getId() not in empty]
+    problems = undefined([name for name in empty if name not in rates], known, assembly)
+    for name in empty:
+        if name in rates:
+            remedy = f"write '{name} = ...' in the fragment"
+            problems.append(assembly.problem(name, f"state '{name}' has no initial value", remedy=remedy))
+    if not rates and not model.getNumReactions():
         problems.append(
-            _place(
-                assembly,
-                folder,
-                item.getId(),
-                f"event '{item.getId()}' is not supported",
-                expected="equations; doses come from the regimen",
-                remedy="write it as a dose or a smooth equation",
-            )
+            Problem("the model has no state", file=assembly.folder, remedy="add rate equations (x' = ...)")
         )
-    for rule in model.getListOfRules():
-        if rule.isAlgebraic():
-            problems.append(
-                _place(
-                    assembly,
-                    folder,
-                    None,
-                    "algebraic rule '0 = ...' is not supported",
-                    remedy="solve it for one variable and write ':='",
-                )
-            )
-        elif rule.getMath() is not None:
-            problems += _delays(rule.getVariable(), rule.getMath(), assembly, folder)
     return problems
 
 
-def _delays(symbol: str, tree: libsbml.ASTNode, assembly: Assembly, folder: Path) -> list[Problem]:
-    if tree.getType() == libsbml.AST_FUNCTION_DELAY:
-        return [
-            _place(
-                assembly,
-                folder,
-                symbol,
-                f"delay() in the equation of '{symbol}' is not supported",
-                remedy="write the delay as a chain of transit states",
-            )
-        ]
-    return [
-        p for i in range(tree.getNumChildren()) for p in _delays(symbol, tree.getChild(i), assembly, folder)
+def unsupported(model: libsbml.Model, assembly: Assembly) -> list[Problem]:
+    """Return the constructs that the engine and other simulators of an export do not share."""
+    problems = [
+        assembly.problem(
+            item.getId(),
+            f"event '{item.getId()}' is not supported",
+            expected="equations; doses come from the regimen",
+            remedy="write it as a dose or a smooth equation",
+        )
+        for item in model.getListOfEvents()
     ]
+    for rule in model.getListOfRules():
+        if rule.isAlgebraic():
+            message = "algebraic rule '0 = ...' is not supported"
+            problems.append(
+                assembly.problem(None, message, remedy="solve it for one variable and write ':='")
+            )
+        elif rule.getMath() is not None and _has_delay(rule.getMath()):
+            message = f"delay() in the equation of '{rule.getVariable()}' is not supported"
+            remedy = "write the delay as a chain of transit states"
+            problems.append(assembly.problem(rule.getVariable(), message, remedy=remedy))
+    return problems
 
 
-def loops(assembly: Assembly, folder: Path) -> list[Problem]:
+def _has_delay(tree: libsbml.ASTNode) -> bool:
+    if tree.getType() == libsbml.AST_FUNCTION_DELAY:
+        return True
+    return any(_has_delay(tree.getChild(i)) for i in range(tree.getNumChildren()))
+
+
+def loops(assembly: Assembly) -> list[Problem]:
     """Return the algebraic loops among assignment rules, one problem per loop."""
     needs = {
         statement.id: set(_WORD.findall(statement.formula))
         for statement in statements(assembly.lines)
         if statement.kind == "rule"
     }
-    problems = []
+    return [
+        assembly.problem(
+            cycle[0],
+            f"algebraic loop: {' -> '.join([*cycle, cycle[0]])}",
+            expected="variables that can be computed one after the other",
+            remedy="break the loop with a state (x' = ...) or solve it by hand",
+        )
+        for cycle in _cycles(needs)
+    ]
+
+
+def _cycles(needs: Mapping[str, set[str]]) -> Iterator[list[str]]:
     done: set[str] = set()
     for start in needs:
-        path: list[str] = []
-        cycle = _cycle(start, needs, path, done)
+        cycle = _cycle(start, needs, [], done)
         if cycle:
-            problems.append(
-                _place(
-                    assembly,
-                    folder,
-                    cycle[0],
-                    f"algebraic loop: {' -> '.join([*cycle, cycle[0]])}",
-                    expected="variables that can be computed one after the other",
-                    remedy="break the loop with a state (x' = ...) or solve it by hand",
-                )
-            )
-    return problems
+            yield cycle
 
 
-def _cycle(name: str, needs: dict[str, set[str]], path: list[str], done: set[str]) -> list[str]:
+def _cycle(name: str, needs: Mapping[str, set[str]], path: list[str], done: set[str]) -> list[str]:
     if name in path:
         return path[path.index(name) :]
     if name in done or name not in needs:
@@ -166,77 +141,34 @@ def _cycle(name: str, needs: dict[str, set[str]], path: list[str], done: set[str
     return []
 
 
-def holes(model: libsbml.Model, assembly: Assembly, folder: Path) -> list[Problem]:
-    """Return the symbols without value, states without start, and the lack of any state."""
-    ruled = {rule.getVariable() for rule in model.getListOfRules() if not rule.isRate()}
-    started = {item.getSymbol() for item in model.getListOfInitialAssignments()}
-    rates = {rule.getVariable() for rule in model.getListOfRules() if rule.isRate()}
-    names = [item.getId() for item in model.getListOfParameters()]
-    empty = [
-        item.getId()
-        for item in model.getListOfParameters()
-        if not item.isSetValue() and item.getId() not in ruled | started
+def unit_problems(model: libsbml.Model, assembly: Assembly) -> list[Problem]:
+    """Return the equations whose units disagree in dimension or scale."""
+    remedy = "correct the equation or the unit of one of its terms"
+    return [
+        assembly.problem(m.symbol, m.message, expected=m.expected, remedy=remedy, start=m.of_start)
+        for m in mismatches(model)
     ]
-    empty += [
-        item.getId()
-        for item in model.getListOfSpecies()
-        if not (item.isSetInitialAmount() or item.isSetInitialConcentration())
-        and item.getId() not in ruled | started
-    ]
-    problems = undefined(
-        [name for name in empty if name not in rates], [n for n in names if n not in empty], assembly, folder
-    )
-    problems += [
-        _place(
-            assembly,
-            folder,
-            name,
-            f"state '{name}' has no initial value",
-            remedy=f"write '{name} = ...' in the fragment",
-        )
-        for name in sorted(set(empty) & rates)
-    ]
-    if not rates and not model.getNumReactions():
-        problems.append(
-            Problem(
-                "the model has no state",
-                file=folder,
-                expected="at least one rate equation (x' = ...)",
-                remedy="add rate equations to the fragments",
-            )
-        )
-    return problems
 
 
 def consistency(
-    document: libsbml.SBMLDocument,
-    sbml: str,
-    assembly: Assembly,
-    folder: Path,
-    *,
-    seen: bool,
+    document: libsbml.SBMLDocument, sbml: str, assembly: Assembly, *, seen: bool
 ) -> list[Problem]:
-    """Return libSBML's own complaints; ``seen``: leave out those on units, which were reported with more detail."""
-    document.setConsistencyChecks(libsbml.LIBSBML_CAT_UNITS_CONSISTENCY, True)
-    document.setConsistencyChecks(libsbml.LIBSBML_CAT_MODELING_PRACTICE, False)
+    """Return libSBML's own complaints; ``seen`` leaves out those on units, reported before with more detail."""
+    for category, wanted in (
+        (libsbml.LIBSBML_CAT_UNITS_CONSISTENCY, True),
+        (libsbml.LIBSBML_CAT_MODELING_PRACTICE, False),
+    ):
+        document.setConsistencyChecks(category, wanted)
     document.checkConsistency()
     text = sbml.splitlines()
     problems = []
     for i in range(document.getNumErrors()):
         error = document.getError(i)
-        if seen and error.getErrorId() in _REPORTED_BY_US:
+        if seen and error.getErrorId() in _ON_UNITS:
             continue
-        message = " ".join(error.getMessage().split())
+        message = f"libSBML {error.getErrorId()}: {' '.join(error.getMessage().split())}"
         symbol = _element(text, error.getLine())
-        problems.append(
-            _place(
-                assembly,
-                folder,
-                symbol,
-                f"libSBML {error.getErrorId()}: {message}",
-                remedy="correct the equation or the declaration",
-            )
-        )
+        problems.append(assembly.problem(symbol, message, remedy="correct the equation or the declaration"))
     return problems
 
 

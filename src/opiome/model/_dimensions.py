@@ -37,6 +37,7 @@ _SI: dict[str, tuple[dict[str, float], float]] = {
     "ampere": ({"A": 1.0}, 1.0),
 }
 _TOLERANCE = 1e-9
+_START = "initial value"
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,7 @@ class Mismatch:
     symbol: str
     message: str
     expected: str
+    of_start: bool = False  # whether it is the initial value that is wrong
 
 
 def unit_of_definition(definition: libsbml.UnitDefinition) -> Unit:
@@ -128,7 +130,11 @@ class _Checker:
 
     def run(self) -> Iterator[Mismatch]:
         for symbol, unit in self.symbols.items():
-            if unit is None and self.model.getParameter(symbol) is not None:
+            item = self.model.getParameter(symbol)
+            known = item is not None and (
+                item.isSetValue() or self.model.getRuleByVariable(symbol) is not None
+            )
+            if unit is None and known:
                 yield Mismatch(symbol, f"'{symbol}' has no unit", self._suggest(symbol))
         for rule in self.model.getListOfRules():
             unit = self.symbols.get(rule.getVariable())
@@ -139,7 +145,7 @@ class _Checker:
             )
         for item in self.model.getListOfInitialAssignments():
             yield from self._equation(
-                item.getSymbol(), item.getMath(), self.symbols.get(item.getSymbol()), "initial value"
+                item.getSymbol(), item.getMath(), self.symbols.get(item.getSymbol()), _START
             )
         for reaction in self.model.getListOfReactions():
             law = reaction.getKineticLaw()
@@ -165,7 +171,8 @@ class _Checker:
         given = self._unit(tree)
         yield from self.found
         if given is not None and unit is not None and not given.same(unit):
-            yield Mismatch(symbol, f"the {what} of '{symbol}' is in {self.name(given)}", self.name(unit))
+            message = f"the {what} of '{symbol}' is in {self.name(given)}"
+            yield Mismatch(symbol, message, self.name(unit), of_start=what == _START)
 
     def name(self, unit: Unit) -> str:
         """Name a unit by the model's own name for it, else by SI base units."""

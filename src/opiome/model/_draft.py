@@ -94,7 +94,7 @@ def read_draft(folder: Path | str | None = None, species: str = "human") -> Draf
     )
     problems += found
     inside = {k: p for k, p in resolved.items() if p.cells.get("mechanism") not in OUTSIDE_EQUATIONS}
-    assembly, found = assemble(lines, inside, tables["units"])
+    assembly, found = assemble(lines, inside, tables["units"], path)
     return Draft(
         path, species, tables, fragments, instances, resolved, assembly, _hash(path), problems + found
     )

@@ -47,11 +47,18 @@ class Line:
         """The line without its comment."""
         return _COMMENT.sub("", self.text)
 
-    def problem(self, message: str, **more: str | None) -> Problem:
+    def problem(
+        self,
+        message: str,
+        *,
+        field: str | None = None,
+        expected: str | None = None,
+        remedy: str | None = None,
+    ) -> Problem:
         """Return a problem at this line; the instance is named, as one line may stand for several."""
         if self.instance:
             message = f"{message} (in instance '{self.instance}')"
-        return Problem(message, file=self.file, line=self.number, **more)
+        return Problem(message, self.file, self.number, None, field, expected, remedy)
 
 
 @dataclass(frozen=True)

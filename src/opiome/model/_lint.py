@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, fields
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Finding", "Rule", "Subject", "findings", "lint"]
 
+_INSTANCE = re.compile(r" \(in instance '[^']*'\)$")
 Severity = Literal["error", "warning"]
 
 
@@ -81,8 +83,6 @@ class Subject:
     @cached_property
     def words(self) -> set[str]:
         """Every word of the assembled fragments."""
-        import re
-
         return {word for line in self.draft.assembly.lines for word in re.findall(r"[A-Za-z_]\w*", line.code)}
 
     @cached_property
@@ -90,7 +90,7 @@ class Subject:
         """SBML and what Antimony says of the text."""
         from opiome.model._assemble import to_sbml
 
-        return to_sbml(self.draft.assembly, self.folder)
+        return to_sbml(self.draft.assembly)
 
     @cached_property
     def document(self) -> libsbml.SBMLDocument | None:
@@ -133,4 +133,14 @@ def findings(subject: Subject) -> list[Finding]:
         if rule.needs_sbml and (subject.draft.problems or subject.sbml is None):
             continue
         found += [Finding.of(problem, rule) for problem in rule.find(subject)]
-    return found
+    return _once_per_line(found)
+
+
+def _once_per_line(found: list[Finding]) -> list[Finding]:
+    """Keep the first of findings that differ only in the instance of a fragment."""
+    kept: dict[tuple[object, ...], Finding] = {}
+    for finding in found:
+        kept.setdefault(
+            (finding.rule, finding.file, finding.line, _INSTANCE.sub("", finding.message)), finding
+        )
+    return list(kept.values())

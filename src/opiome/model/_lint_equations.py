@@ -59,7 +59,7 @@ class Complete:
 
     def find(self, subject: Subject) -> Iterator[Problem]:
         """Yield undefined symbols; gates are the business of another rule."""
-        for problem in _check.holes(subject.sbml, subject.draft.assembly, subject.folder):
+        for problem in _check.holes(subject.sbml, subject.draft.assembly):
             if not problem.message.startswith("'edge_"):
                 yield problem
 
@@ -74,7 +74,7 @@ class Supported:
 
     def find(self, subject: Subject) -> Iterator[Problem]:
         """Yield events, delays and algebraic rules."""
-        return iter(_check.unsupported(subject.sbml, subject.draft.assembly, subject.folder))
+        return iter(_check.unsupported(subject.sbml, subject.draft.assembly))
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class NoLoop:
 
     def find(self, subject: Subject) -> Iterator[Problem]:
         """Yield algebraic loops."""
-        return iter(_check.loops(subject.draft.assembly, subject.folder))
+        return iter(_check.loops(subject.draft.assembly))
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class UnitsAgree:
 
     def find(self, subject: Subject) -> Iterator[Problem]:
         """Yield equations whose units disagree."""
-        return iter(_check.unit_problems(subject.sbml, subject.draft.assembly, subject.folder))
+        return iter(_check.unit_problems(subject.sbml, subject.draft.assembly))
 
 
 @dataclass(frozen=True)
@@ -113,11 +113,10 @@ class Consistent:
 
     def find(self, subject: Subject) -> Iterator[Problem]:
         """Yield libSBML's complaints, once the rules with better messages are silent."""
-        assembly, folder = subject.draft.assembly, subject.folder
         if any(list(rule.find(subject)) for rule in (Complete(), Supported(), NoLoop(), UnitsAgree())):
             return
         sbml, _ = subject.compiled
-        yield from _check.consistency(subject.document, sbml, assembly, folder, seen=False)
+        yield from _check.consistency(subject.document, sbml, subject.draft.assembly, seen=False)
 
 
 @dataclass(frozen=True)

@@ -58,9 +58,17 @@ class Sourced:
 
     def find(self, subject: Subject) -> Iterator[Problem]:
         """Yield rows without a source."""
-        for name in ("parameters", "pharmacology", "guilds", "covariates", "drugs"):
+        for name in ("parameters", "pharmacology", "guilds", "drugs"):
             for row in subject.draft.tables[name]:
                 yield from self._row(row)
+        for row in subject.draft.tables["covariates"]:
+            if not (row.text("source") or row.text("note")):
+                yield row.problem(
+                    f"'{row.text('id')}' has neither source nor note",
+                    "note",
+                    expected="where its distribution comes from",
+                    remedy="cite the source, or say why these people",
+                )
         for row in subject.draft.tables["edges"]:
             if not row.text("sources"):
                 yield row.problem(

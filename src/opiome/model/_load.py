@@ -51,11 +51,11 @@ def _loose(draft: Draft) -> str:
     from opiome.model._assemble import to_sbml
     from opiome.model._check import check, loops
 
-    problems = loops(draft.assembly, draft.folder)
+    problems = loops(draft.assembly)
     if problems:
         raise ModelError(problems)
-    sbml, problems = to_sbml(draft.assembly, draft.folder)
-    problems = problems or check(sbml, draft.assembly, draft.folder)
+    sbml, problems = to_sbml(draft.assembly)
+    problems = problems or check(sbml, draft.assembly)
     if problems:
         raise ModelError(problems)
     return sbml

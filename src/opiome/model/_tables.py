@@ -123,9 +123,16 @@ class Row:
         value = self.cells.get(column)
         return value if isinstance(value, float) else None
 
-    def problem(self, message: str, column: str | None = None, **more: str) -> Problem:
+    def problem(
+        self,
+        message: str,
+        column: str | None = None,
+        *,
+        expected: str | None = None,
+        remedy: str | None = None,
+    ) -> Problem:
         """Return a problem at this row."""
-        return Problem(message, file=self.file, line=self.line, field=column, **more)
+        return Problem(message, self.file, self.line, None, column, expected, remedy)
 
 
 @dataclass(frozen=True)
