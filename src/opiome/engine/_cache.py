@@ -1,0 +1,79 @@
+"""Compiled models on disk, found by their content; the folder belongs to the user alone."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from pathlib import Path
+from typing import Any
+
+VERSION = 1  # raise it when the code that is generated, or what is stored beside it, changes
+
+
+def folder() -> Path | None:
+    """The cache folder, or None where none can be trusted (``OPIOME_CACHE=off`` turns it off).
+
+    Loading machine code from a folder that others can write to would run their code, so its owner and mode are
+    checked.
+    """
+    where = os.environ.get("OPIOME_CACHE", "")
+    if where == "off":
+        return None
+    if where:
+        path = Path(where) / "engine"
+    else:
+        import platformdirs
+
+        path = Path(platformdirs.user_cache_dir("opiome")) / "engine"
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = path.stat()
+    except OSError:
+        return None
+    if hasattr(os, "getuid") and (status.st_uid != os.getuid() or stat.S_IMODE(status.st_mode) & 0o022):
+        return None
+    return path
+
+
+def key(*parts: str) -> str:
+    """A name made of the content and of the version of the code generator."""
+    sources = sorted(Path(__file__).parent.glob("_*.py"))
+    digest = hashlib.sha256(str(VERSION).encode())
+    for source in sources:
+        if source.name in {"_kernels.py", "_vector.py", "_elementary.py", "_graph.py", "_lu.py", "_sbml.py", "_mathml.py", "_tableaux.py"}:
+            digest.update(source.read_bytes())
+    for part in parts:
+        digest.update(b"\0" + part.encode())
+    return digest.hexdigest()
+
+
+def load(name: str) -> tuple[dict[str, Any], bytes] | None:
+    """What was stored under a name, or None."""
+    path = folder()
+    if path is None:
+        return None
+    try:
+        meta = json.loads((path / f"{name}.json").read_text("utf-8"))
+        binary = (path / f"{name}.o").read_bytes()
+    except (OSError, ValueError):
+        return None
+    return (meta, binary) if hashlib.sha256(binary).hexdigest() == meta.get("sha256") else None
+
+
+def store(name: str, meta: dict[str, Any], binary: bytes) -> None:
+    """Store machine code and its description; a full or read-only disk is no error."""
+    path = folder()
+    if path is None:
+        return
+    text = json.dumps({**meta, "sha256": hashlib.sha256(binary).hexdigest()})
+    try:
+        for data, suffix in ((binary, ".o"), (text.encode(), ".json")):
+            handle, temporary = tempfile.mkstemp(dir=path)
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+            Path(temporary).replace(path / f"{name}{suffix}")
+    except OSError:
+        return

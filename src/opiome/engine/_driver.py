@@ -1,0 +1,402 @@
+"""The loop over patients: eight lanes, each with its own patient, time, step and schedule; a free lane is refilled.
+
+The kernels of the model are called by address, so this file is compiled once and serves every model. A lane's
+numbers depend on nothing but its own patient: packing, order, subset and threads cannot change a bit.
+"""
+# numba compiles this: plain loops and flat arrays are the point
+# ruff: noqa: PLR0915, PLR0912, C901, ANN001, ANN202
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.extending import intrinsic
+
+RESET, SET, STOP, PUT, ADD, BOLUS, START = range(7)  # what an event does, in the order of ties
+OK, STEP_BUDGET, NON_FINITE, NEGATIVE, IMPOSSIBLE = range(5)
+W = 8
+SHRINK, GROW = 0.1, 5.0
+
+
+@intrinsic
+def call(_typing, address, arguments):  # type: ignore[no-untyped-def]
+    """Call the kernel at ``address`` with a tuple of addresses (or integers)."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        word = ir.IntType(64)
+        values = [builder.extract_value(args[1], i) for i in range(signature.args[1].count)]
+        function = ir.FunctionType(ir.VoidType(), [word] * len(values))
+        builder.call(builder.inttoptr(args[0], function.as_pointer()), values)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.UniTuple(types.int64, len(arguments))), codegen
+
+
+@njit(nogil=True, cache=True)
+def integrate(
+    code,  # addresses: prep, step, accept, obs
+    first,
+    last,  # patients first <= p < last
+    now,
+    until,
+    parameters,  # (n, parameter slots)
+    states,  # (n, states), in and out
+    origin,  # (n, states): where a reset leads
+    peak,  # (n, states): largest |y| so far
+    steps_h,  # (n, 1 + dose kinds): the step to continue with; the first step after each kind of dose
+    rates,  # (n, inputs): zero-order inputs that run
+    running,  # (n, inputs): how many infusions make each
+    input_rows,  # (inputs,) the state of each input
+    common,  # (5, m): time, what, row, value, dose kind: events of every patient
+    own,  # (5, m): events of single patients
+    own_start,  # (n + 1,) where each patient's begin
+    kind_slot,  # column of steps_h (less one) of each kind of event
+    at,  # (k,) output times
+    values,  # (n, k, outputs)
+    absolute,  # (states,) absolute tolerance
+    guard,  # (states,) least value allowed, in units of -1 tolerance scale
+    control,  # rtol, step budget, least step, rows of prepared parameters
+    dense,  # (2, stages) dense output
+    stage_row,
+    outcome,
+    when,
+    what,
+    statistics,  # (n, 2) steps accepted, rejected
+    work,  # the lanes' memory, flat
+    base,  # its address
+):
+    """Integrate patients ``first`` to ``last`` from ``now`` to ``until``."""
+    n_states = states.shape[1]
+    n_par = parameters.shape[1]
+    n_in = input_rows.shape[0]
+    n_out = values.shape[2]
+    n_at = at.shape[0]
+    n_common = common.shape[1]
+    stages = dense.shape[1]
+    rtol, budget, least = control[0], control[1], control[2]
+
+    # rows of the lanes' memory (in doubles)
+    T, H, ERR, FACTOR, TOBS, CTRL = 0, W, 2 * W, 3 * W, 4 * W, 5 * W
+    Y = 6 * W
+    YN = Y + W * n_states
+    PEAK = YN + W * n_states
+    YOBS = PEAK + W * n_states
+    PAR = YOBS + W * n_states
+    INP = PAR + W * n_par
+    OBS = INP + W * n_in
+    ABS = OBS + W * n_out
+    GUARD = ABS + W * ((n_states + W - 1) // W)
+    ROWS = GUARD + W * ((n_states + W - 1) // W)
+    PRE = ROWS + W * ((n_in + W - 1) // W)
+    WORK = PRE + W * int(control[3])
+    for i in range(n_states):
+        work[ABS + i] = absolute[i]
+        work[GUARD + i] = guard[i]
+    for lane in range(W):
+        work[CTRL + lane] = rtol
+        work[T + lane] = now
+        work[H + lane] = 1e-3
+    integer_rows = work[ROWS : ROWS + n_in].view(np.int64)
+    for i in range(n_in):
+        integer_rows[i] = input_rows[i]
+    prep_arguments = (base + 8 * PAR, base + 8 * PRE)
+    obs_arguments = (base + 8 * TOBS, base + 8 * YOBS, base + 8 * PAR, base + 8 * PRE, base + 8 * OBS)
+    accept_arguments = (base + 8 * Y, base + 8 * YN, base + 8 * PEAK, base + 8 * ERR)
+    step_arguments = (
+        base + 8 * T, base + 8 * H, base + 8 * Y, base + 8 * PAR, base + 8 * PRE, base + 8 * ROWS, base + 8 * INP,
+        base + 8 * ABS, base + 8 * GUARD, base + 8 * PEAK, base + 8 * CTRL, base + 8 * WORK, base + 8 * YN,
+        base + 8 * ERR, n_in,
+    )  # fmt: skip
+
+    patient = np.full(W, -1, np.int64)
+    end = np.zeros(W)  # the end of the present segment
+    next_common = np.zeros(W, np.int64)
+    next_own = np.zeros(W, np.int64)
+    next_at = np.zeros(W, np.int64)
+    wish = np.zeros(W)  # the step that the controller wants
+    kind = np.zeros(W, np.int64)  # the kind of dose whose first step is due, or -1
+    rejected = np.zeros(W, np.bool_)
+    used = np.zeros(W, np.int64)
+    to_do = np.zeros(W, np.int8)  # 1: at an event, an output or the end; 0: in a segment
+    waiting = first
+    active = 0
+    stale = False  # parameters of some lane changed
+
+    while True:
+        # fill free lanes
+        for lane in range(W):
+            while patient[lane] < 0 and waiting < last:
+                p = waiting
+                waiting += 1
+                if outcome[p] != OK:
+                    values[p] = np.nan
+                    continue
+                patient[lane] = p
+                active += 1
+                for i in range(n_states):
+                    work[Y + i * W + lane] = states[p, i]
+                    work[PEAK + i * W + lane] = peak[p, i]
+                for i in range(n_par):
+                    work[PAR + i * W + lane] = parameters[p, i]
+                for i in range(n_in):
+                    work[INP + i * W + lane] = rates[p, i]
+                stale = True
+                work[T + lane] = now
+                wish[lane] = steps_h[p, 0]
+                next_common[lane], next_own[lane], next_at[lane] = 0, own_start[p], 0
+                rejected[lane] = False
+                used[lane] = 0
+                kind[lane] = -1
+                to_do[lane] = 2
+        if active == 0:
+            break
+        if stale:
+            call(code[0], prep_arguments)
+            stale = False
+
+        # outputs at the start, events that are due, ends
+        again = False
+        for lane in range(W):
+            if patient[lane] < 0 or to_do[lane] == 0:
+                continue
+            p = patient[lane]
+            t = work[T + lane]
+            if to_do[lane] == 2:  # outputs before the first step
+                to_do[lane] = 1
+                fresh = False
+                while next_at[lane] < n_at and at[next_at[lane]] <= t:
+                    if not fresh:
+                        for i in range(n_states):
+                            work[YOBS + i * W + lane] = work[Y + i * W + lane]
+                        work[TOBS + lane] = t
+                        call(code[3], obs_arguments)
+                        fresh = True
+                    for i in range(n_out):
+                        values[p, next_at[lane], i] = work[OBS + i * W + lane]
+                    next_at[lane] += 1
+            if t < until:
+                happened = -1
+                while True:
+                    c, o = next_common[lane], next_own[lane]
+                    has_c = c < n_common and common[0, c] <= t
+                    has_o = o < own_start[p + 1] and own[0, o] <= t
+                    if not (has_c or has_o):
+                        break
+                    pick_own = has_o and not (
+                        has_c
+                        and (
+                            common[0, c] < own[0, o]
+                            or (common[0, c] == own[0, o] and common[1, c] <= own[1, o])
+                        )
+                    )
+                    if pick_own:
+                        action, row, amount, label = int(own[1, o]), int(own[2, o]), own[3, o], int(own[4, o])
+                        next_own[lane] += 1
+                    else:
+                        action, row = int(common[1, c]), int(common[2, c])
+                        amount, label = common[3, c], int(common[4, c])
+                        next_common[lane] += 1
+                    happened = max(happened, label)
+                    if action == RESET:
+                        for i in range(n_states):
+                            work[Y + i * W + lane] = origin[p, i]
+                        for i in range(n_in):
+                            work[INP + i * W + lane] = 0.0
+                            running[p, i] = 0
+                    elif action == SET:
+                        work[PAR + row * W + lane] = amount
+                        parameters[p, row] = amount
+                        stale = True
+                    elif action == STOP:
+                        running[p, row] -= 1
+                        left = work[INP + row * W + lane] - amount
+                        work[INP + row * W + lane] = left if running[p, row] > 0 else 0.0
+                    elif action == START:
+                        running[p, row] += 1
+                        work[INP + row * W + lane] += amount
+                    elif action == PUT:
+                        work[Y + row * W + lane] = amount
+                    else:
+                        work[Y + row * W + lane] += amount
+                    if action == RESET or action == PUT or action == ADD or action == BOLUS:
+                        for i in range(n_states):
+                            size = abs(work[Y + i * W + lane])
+                            if size > work[PEAK + i * W + lane]:
+                                work[PEAK + i * W + lane] = size
+                end[lane] = until
+                if next_common[lane] < n_common and common[0, next_common[lane]] < end[lane]:
+                    end[lane] = common[0, next_common[lane]]
+                if next_own[lane] < own_start[p + 1] and own[0, next_own[lane]] < end[lane]:
+                    end[lane] = own[0, next_own[lane]]
+                if happened >= 0:
+                    kind[lane] = kind_slot[happened]
+                    wish[lane] = steps_h[p, 1 + kind[lane]]
+                if wish[lane] <= 0.0:
+                    wish[lane] = 1e-3 * (end[lane] - t)
+                rejected[lane] = False
+                used[lane] = 0
+                to_do[lane] = 0
+                h = wish[lane]
+                rest = end[lane] - t
+                work[H + lane] = rest if h >= rest * (1.0 - 1e-10) else (0.5 * rest if 2.0 * h > rest else h)
+            else:  # this patient has arrived
+                for i in range(n_states):
+                    states[p, i] = work[Y + i * W + lane]
+                    peak[p, i] = work[PEAK + i * W + lane]
+                for i in range(n_in):
+                    rates[p, i] = work[INP + i * W + lane]
+                steps_h[p, 0] = wish[lane]
+                patient[lane] = -1
+                active -= 1
+                again = True
+        if stale:
+            call(code[0], prep_arguments)
+            stale = False
+        if again and (waiting < last or active == 0):
+            continue
+
+        call(code[1], step_arguments)
+
+        # control, lane by lane
+        for lane in range(W):
+            p = patient[lane]
+            if p < 0:
+                continue
+            err = work[ERR + lane]
+            h = work[H + lane]
+            t = work[T + lane]
+            used[lane] += 1
+            if err <= 1.0:
+                statistics[p, 0] += 1
+                factor = min(max(work[FACTOR + lane], 0.2), 1.0 if rejected[lane] else GROW)
+                rejected[lane] = False
+                arrived = h >= (end[lane] - t) * (1.0 - 1e-10)
+                t_new = end[lane] if arrived else t + h
+                if kind[lane] >= 0:
+                    steps_h[p, 1 + kind[lane]] = h * min(max(factor, 0.5), 2.0)
+                    kind[lane] = -1
+                wish[lane] = max(h * factor, wish[lane]) if arrived else h * factor
+                while next_at[lane] < n_at and at[next_at[lane]] <= t_new:
+                    s = 1.0 if at[next_at[lane]] == t_new else (at[next_at[lane]] - t) / h
+                    for i in range(n_states):
+                        k3 = 0.0
+                        k4 = 0.0
+                        for j in range(stages):
+                            u = work[WORK + W * (stage_row + j * n_states + i) + lane]
+                            k3 += dense[0, j] * u
+                            k4 += dense[1, j] * u
+                        y0 = work[Y + i * W + lane]
+                        y1 = work[YN + i * W + lane]
+                        work[YOBS + i * W + lane] = (1.0 - s) * y0 + s * (y1 + (1.0 - s) * (k3 + s * k4))
+                    work[TOBS + lane] = at[next_at[lane]]
+                    call(code[3], obs_arguments)
+                    for i in range(n_out):
+                        values[p, next_at[lane], i] = work[OBS + i * W + lane]
+                    next_at[lane] += 1
+                work[T + lane] = t_new
+                if arrived:
+                    to_do[lane] = 1
+            else:
+                statistics[p, 1] += 1
+                finite = err < 1e300  # false for NaN
+                wish[lane] = h * (max(work[FACTOR + lane], SHRINK) if finite else SHRINK)
+                rejected[lane] = True
+                if wish[lane] < least * max(1.0, abs(t)):
+                    _blame(lane, p, work, Y, YN, ABS, PEAK, GUARD, n_states, rtol, outcome, what)
+            if used[lane] > budget and outcome[p] == OK and to_do[lane] == 0:
+                outcome[p] = STEP_BUDGET
+                _slowest(lane, p, work, Y, YN, n_states, what)
+            if outcome[p] != OK:
+                when[p] = t
+                for i in range(n_states):
+                    states[p, i] = np.nan
+                for k in range(next_at[lane], n_at):
+                    for i in range(n_out):
+                        values[p, k, i] = np.nan
+                for i in range(n_states):  # an idle lane computes something harmless
+                    work[Y + i * W + lane] = origin[p, i]
+                work[H + lane] = 1e-3
+                patient[lane] = -1
+                active -= 1
+                work[ERR + lane] = 2.0
+            elif to_do[lane] == 0:
+                h = wish[lane]
+                rest = end[lane] - work[T + lane]
+                work[H + lane] = rest if h >= rest * (1.0 - 1e-10) else (0.5 * rest if 2.0 * h > rest else h)
+        call(code[2], accept_arguments)
+
+
+@njit(nogil=True, cache=True)
+def _blame(lane, p, work, Y, YN, ABS, PEAK, GUARD, n_states, rtol, outcome, what):  # noqa: N803
+    """Say why no step is small enough: a state that is not finite, one that turns negative, or plain stiffness."""
+    for i in range(n_states):
+        if not np.isfinite(work[YN + i * W + lane]):
+            outcome[p] = NON_FINITE
+            what[p] = i
+            return
+    for i in range(n_states):
+        least = work[ABS + i] + 0.01 * rtol * work[PEAK + i * W + lane]
+        if work[YN + i * W + lane] < work[GUARD + i] * least:
+            outcome[p] = NEGATIVE
+            what[p] = i
+            return
+    outcome[p] = STEP_BUDGET
+    _slowest(lane, p, work, Y, YN, n_states, what)
+
+
+@njit(nogil=True, cache=True)
+def _slowest(lane, p, work, Y, YN, n_states, what):  # noqa: N803
+    """The state that moves most, relative to itself, in the step that failed."""
+    worst = -1.0
+    for i in range(n_states):
+        y = work[Y + i * W + lane]
+        move = abs(work[YN + i * W + lane] - y) / (abs(y) + 1e-30)
+        if move > worst:
+            worst = move
+            what[p] = i
+
+
+@njit(nogil=True, cache=True)
+def evaluate(function, prep, time, states, parameters, result, work, base, n_pre):
+    """Call a kernel (t, y, par, pre, out) for every patient, eight at a time."""
+    n, n_states = states.shape
+    n_par, n_out = parameters.shape[1], result.shape[1]
+    Y = W
+    PAR = Y + W * n_states
+    OUT = PAR + W * n_par
+    PRE = OUT + W * n_out
+    for begin in range(0, n, W):
+        for lane in range(W):
+            p = min(begin + lane, n - 1)
+            work[lane] = time[p]
+            for i in range(n_states):
+                work[Y + i * W + lane] = states[p, i]
+            for i in range(n_par):
+                work[PAR + i * W + lane] = parameters[p, i]
+        call(prep, (base + 8 * PAR, base + 8 * PRE))
+        call(function, (base, base + 8 * Y, base + 8 * PAR, base + 8 * PRE, base + 8 * OUT))
+        for lane in range(min(W, n - begin)):
+            for i in range(n_out):
+                result[begin + lane, i] = work[OUT + i * W + lane]
+
+
+@njit(nogil=True, cache=True)
+def begin(function, parameters, derived, states, work, base):
+    """Evaluate initial assignments: fills the derived parameter slots and the start states."""
+    n, n_par = parameters.shape
+    n_states = states.shape[1]
+    OUT = W * n_par
+    for first in range(0, n, W):
+        for lane in range(W):
+            p = min(first + lane, n - 1)
+            for i in range(n_par):
+                work[i * W + lane] = parameters[p, i]
+        call(function, (base, base + 8 * OUT))
+        for lane in range(min(W, n - first)):
+            for i in range(n_par - derived, n_par):
+                parameters[first + lane, i] = work[i * W + lane]
+            for i in range(n_states):
+                states[first + lane, i] = work[OUT + i * W + lane]

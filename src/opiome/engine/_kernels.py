@@ -1,0 +1,390 @@
+"""The kernels of one model as LLVM text: right-hand side, Jacobian with LU, solve, start, outputs, and a whole step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opiome.engine._lu import SparseLU, plan
+from opiome.engine._vector import LANES, VECTOR, Body, Emitter, literal
+
+if TYPE_CHECKING:
+    from opiome.engine._system import System
+    from opiome.engine._tableaux import Rosenbrock
+
+SAFETY = 0.9  # of the step that would just meet the tolerance
+DECLARATIONS = "\n".join(
+    [
+        f"declare {VECTOR} @llvm.fma.v8f64({VECTOR}, {VECTOR}, {VECTOR})",
+        f"declare {VECTOR} @llvm.sqrt.v8f64({VECTOR})",
+        f"declare {VECTOR} @llvm.floor.v8f64({VECTOR})",
+        f"declare {VECTOR} @llvm.fabs.v8f64({VECTOR})",
+        *(f"declare double @{name}(double)" for name in ("sin", "cos", "asin", "acos", "atan")),
+        'attributes #0 = { nounwind "min-legal-vector-width"="512" "prefer-vector-width"="512" }',
+        "",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Sizes in rows, and where the parts of a step's work space begin."""
+
+    states: int
+    parameters: int
+    prepared: int
+    outputs: int
+    entries: int
+    stages: int
+    autonomous: bool
+
+    @property
+    def stage_row(self) -> int:
+        """The row of the first stage vector in the work space."""
+        return 4 + 3 * self.states
+
+    @property
+    def work_rows(self) -> int:
+        """Rows of work space: 4 scalars, f, trial state, f_t, stages, LU."""
+        return self.stage_row + self.stages * self.states + self.entries
+
+
+class Kernels:
+    """Writes every kernel of a system for one method."""
+
+    def __init__(self, system: System, method: Rosenbrock, *, fma: bool) -> None:
+        self.system, self.method, self.fma = system, method, fma
+        self.graph = system.graph
+        self.hoisted: dict[int, int] = {}
+        n = len(system.states)
+        g = self.graph
+        self.jacobian: dict[tuple[int, int], int] = {}
+        for i, rate in enumerate(system.rates):
+            mask = g.deps[rate] >> 1
+            while mask:
+                j = (mask & -mask).bit_length() - 1
+                mask &= mask - 1
+                if (node := g.diff(rate, j + 1)) != g.zero:
+                    self.jacobian[i, j] = node
+        self.time_slopes = [g.diff(rate, 0) for rate in system.rates]
+        self.autonomous = all(node == g.zero for node in self.time_slopes)
+        self.lu: SparseLU = plan(n, set(self.jacobian))
+
+    @property
+    def layout(self) -> Layout:
+        """The sizes; complete once ``text`` or ``algebra`` has been written."""
+        s = self.system
+        return Layout(
+            states=len(s.states),
+            parameters=len(s.parameters) + len(s.derived),
+            prepared=len(self.hoisted),
+            outputs=len(s.outputs),
+            entries=len(self.lu.slot),
+            stages=self.method.stages,
+            autonomous=self.autonomous,
+        )
+
+    def text(self) -> str:
+        """The module that integrates."""
+        s = self.system
+        parts = [
+            self._columns(
+                "rhs", "ptr noalias %t, ptr noalias %y, ptr noalias %par, ptr noalias %pre", s.rates
+            ),
+            self._jacobian_lu(rowwise=False),
+            self._solve(),
+            self._columns(
+                "obs",
+                "ptr noalias %t, ptr noalias %y, ptr noalias %par, ptr noalias %pre",
+                list(s.outputs.values()),
+            ),
+            self._start(),
+        ]
+        parts += [self._step(), self._accept(), self._prepare()]
+        return DECLARATIONS + "\n".join(parts)
+
+    def algebra(self) -> str:
+        """The module for Jacobians and steady states (its own ``pre`` rows)."""
+        arguments = "ptr noalias %t, ptr noalias %y, ptr noalias %par, ptr noalias %pre"
+        parts = [
+            self._columns("rhs", arguments, self.system.rates),
+            self._columns("jac", arguments, list(self.jacobian.values())),
+            self._jacobian_lu(rowwise=True),
+            self._solve(),
+        ]
+        parts.append(self._prepare())
+        return DECLARATIONS + "\n".join(parts)
+
+    # straight-line kernels
+    def _emitter(self, *, hoist: bool = True) -> Emitter:
+        return Emitter(self.graph, self.hoisted if hoist else None, fma=self.fma)
+
+    def _columns(self, name: str, arguments: str, nodes: list[int]) -> str:
+        e = self._emitter()
+        e.plan(nodes)
+        for row, node in enumerate(nodes):
+            e.store(e.value(node), "%out", row)
+        return _function(name, f"{arguments}, ptr noalias %out", e)
+
+    def _start(self) -> str:
+        e, s = self._emitter(hoist=False), self.system
+        e.plan([*s.derived_start, *s.start])
+        values = [e.value(node) for node in s.derived_start]
+        states = [e.value(node) for node in s.start]
+        for row, value in enumerate(values):
+            e.store(value, "%par", len(s.parameters) + row)
+        for row, value in enumerate(states):
+            e.store(value, "%out", row)
+        return _function("start", "ptr %par, ptr %out", e)
+
+    def _prepare(self) -> str:
+        e = self._emitter(hoist=False)
+        e.plan(self.hoisted)
+        for node, row in self.hoisted.items():
+            e.store(e.value(node), "%pre", row)
+        return _function("prep", "ptr noalias %par, ptr noalias %pre", e)
+
+    def _jacobian_lu(self, *, rowwise: bool) -> str:
+        """f, f_t and the LU of D - J, row by row in pivot order; D is one row, or one row per state (``rowwise``)."""
+        e, s, g, lu = self._emitter(), self.system, self.graph, self.lu
+        slopes = [] if self.autonomous else self.time_slopes
+        e.plan([*self.jacobian.values(), *s.rates, *slopes])
+        diagonal = "" if rowwise else e.load("%diag", 0)
+        inverse: dict[int, str] = {}
+        upper: dict[tuple[int, int], str] = {}
+        for i in lu.order:
+            e.store(e.value(s.rates[i]), "%f", i)
+            if slopes:
+                e.store(e.value(slopes[i]), "%ft", i)
+            row: dict[int, str] = {i: e.load("%diag", i) if rowwise else diagonal}
+            for j in (*lu.lower[i], i, *lu.upper[i]):
+                node = self.jacobian.get((i, j), g.zero)
+                if node != g.zero:
+                    value = e.value(node)
+                    row[j] = e.binary("fsub", row[j], value) if j == i else e.neg(value)
+            for k in lu.lower[i]:
+                factor = e.binary("fmul", row[k], inverse[k])
+                e.store(factor, "%lu", lu.slot[i, k])
+                minus = e.neg(factor)
+                for j in lu.upper[k]:
+                    product = upper[k, j]
+                    row[j] = e.fma(minus, product, row[j]) if j in row else e.binary("fmul", minus, product)
+            inverse[i] = e.binary("fdiv", literal(1.0), row[i])
+            e.store(inverse[i], "%lu", lu.slot[i, i])
+            for j in lu.upper[i]:
+                upper[i, j] = row[j]
+                e.store(row[j], "%lu", lu.slot[i, j])
+        arguments = ", ".join(f"ptr noalias %{a}" for a in ("t", "y", "par", "pre", "diag", "f", "ft", "lu"))
+        return _function("jaclu", arguments, e)
+
+    def _solve(self) -> str:
+        """Solve (D - J) x = b in place."""
+        e, lu = self._emitter(), self.lu
+        x: dict[int, str] = {}
+        for i in lu.order:
+            value = e.load("%x", i)
+            for k in lu.lower[i]:
+                value = e.fma(e.neg(e.load("%lu", lu.slot[i, k])), x[k], value)
+            x[i] = value
+        for i in reversed(lu.order):
+            value = x[i]
+            for j in lu.upper[i]:
+                value = e.fma(e.neg(e.load("%lu", lu.slot[i, j])), x[j], value)
+            x[i] = e.binary("fmul", value, e.load("%lu", lu.slot[i, i]))
+            e.store(x[i], "%x", i)
+        return _function("solve", "ptr noalias %lu, ptr noalias %x", e)
+
+    # one step of the method
+    def _step(self) -> str:
+        """y -> yn and the error of each lane; ``ctrl`` row 0 holds the relative tolerance.
+
+        ``inrow`` and ``inp`` are the ``nin`` states with a zero-order input and its rates.
+        """
+        m, n, layout = self.method, len(self.system.states), self.layout
+        e = Rows(n, fma=self.fma)
+        base = {"f": 4, "yt": 4 + n, "ft": 4 + 2 * n}
+        for i in range(m.stages):
+            base[f"u{i}"] = layout.stage_row + i * n
+        base["lu"] = layout.stage_row + m.stages * n
+        for name, row in base.items():
+            e.lines.append(f"  %{name} = getelementptr inbounds double, ptr %work, i64 {LANES * row}")
+        for name, row in (("tk", 1), ("ginv", 0)):
+            e.lines.append(f"  %{name} = getelementptr inbounds double, ptr %work, i64 {LANES * row}")
+        h, t = e.load("%h", 0), e.load("%t", 0)
+        hinv = e.binary("fdiv", literal(1.0), h)
+        e.store(e.binary("fmul", hinv, literal(1.0 / m.gamma)), "%ginv", 0)
+        e.do("call void @jaclu(ptr %t, ptr %y, ptr %par, ptr %pre, ptr %ginv, ptr %f, ptr %ft, ptr %lu)")
+        for k in range(m.stages):
+            if k:
+                with e.rows() as row:
+                    value = row.load("%y")
+                    for j, a in enumerate(m.a[k]):
+                        if a:
+                            value = e.fma(literal(a), row.load(f"%u{j}"), value)
+                    row.store(value, "%yt")
+                if m.alpha[k] and not self.autonomous:
+                    e.store(e.fma(literal(m.alpha[k]), h, t), "%tk", 0)
+                where = "%t" if self.autonomous or not m.alpha[k] else "%tk"
+                e.do(f"call void @rhs(ptr {where}, ptr %yt, ptr %par, ptr %pre, ptr %f)")
+            self._add_input(e)
+            with e.rows() as row:
+                value = row.load("%f")
+                scaled = ""
+                for j, c in enumerate(m.c[k]):
+                    u = row.load(f"%u{j}")
+                    scaled = e.fma(literal(c), u, scaled) if scaled else e.binary("fmul", literal(c), u)
+                if scaled:
+                    value = e.fma(scaled, hinv, value)
+                if m.gamma_sum[k] and not self.autonomous:
+                    value = e.fma(e.binary("fmul", literal(m.gamma_sum[k]), h), row.load("%ft"), value)
+                row.store(value, f"%u{k}")
+            e.do(f"call void @solve(ptr %lu, ptr %u{k})")
+        self._error(e, f"%u{m.stages - 1}", n, m.order)
+        names = (
+            "t",
+            "h",
+            "y",
+            "par",
+            "pre",
+            "inrow",
+            "inp",
+            "absolute",
+            "guard",
+            "peak",
+            "ctrl",
+            "work",
+            "yn",
+            "err",
+        )
+        arguments = ", ".join(f"ptr noalias %{a}" for a in names) + ", i64 %nin"
+        return _function("step", arguments, e)
+
+    @staticmethod
+    def _add_input(e: Rows) -> None:
+        with e.rows("%nin") as row:
+            p = e.put(f"getelementptr inbounds i64, ptr %inrow, i64 {row.index}")
+            offset = e.put(f"shl i64 {e.put(f'load i64, ptr {p}, align 8')}, 3")
+            q = e.put(f"getelementptr inbounds double, ptr %f, i64 {offset}")
+            value = e.put(f"load {VECTOR}, ptr {q}, align 64")
+            e.do(f"store {VECTOR} {e.binary('fadd', value, row.load('%inp'))}, ptr {q}, align 64")
+
+    @staticmethod
+    def _error(e: Rows, estimate: str, n: int, order: int) -> None:
+        """yn = yt + last stage; mean square error on the scale of the tolerances; the positivity guard.
+
+        Scale of a state: absolute + rtol max(|y|, |yn|, peak so far / 100). A state below -100 times the part of
+        that scale that does not shrink with it makes the error at least 16, so that the step is taken again.
+        Row 1 of ``err`` gets the factor for the next step.
+        """
+        rtol = e.load("%ctrl", 0)
+        floor = e.binary("fmul", rtol, literal(0.01))
+        e.store(literal(0.0), "%err", 0)
+        e.store(literal(0.0), "%work", 2)
+        with e.rows() as row:
+            u = row.load(estimate)
+            yn = e.binary("fadd", row.load("%yt"), u)
+            row.store(yn, "%yn")
+            least = e.fma(floor, row.load("%peak"), row.spread("%absolute"))
+            size = e.maximum(e.absolute(row.load("%y")), e.absolute(yn))
+            ratio = e.binary("fdiv", u, e.fma(rtol, size, least))
+            e.store(e.fma(ratio, ratio, e.load("%err", 0)), "%err", 0)
+            below = e.compare("olt", yn, e.binary("fmul", row.spread("%guard"), least))
+            e.store(e.choose(below, literal(16.0), e.load("%work", 2)), "%work", 2)
+        mean = e.binary("fmul", e.load("%err", 0), literal(1.0 / n))
+        # the guard must not hide a NaN: the mean is kept unless it is smaller
+        error = e.maximum(mean, e.load("%work", 2), keep_first_nan=True)
+        e.store(error, "%err", 0)
+        least = e.maximum(error, literal(1e-12))
+        factor = e.exp(e.binary("fmul", e.log(least), literal(-0.5 / order)))
+        e.store(e.binary("fmul", factor, literal(SAFETY)), "%err", 1)
+
+    def _accept(self) -> str:
+        """y = yn and peak = max(peak, |yn|) in the lanes whose error is at most 1."""
+        e = Rows(len(self.system.states), fma=self.fma)
+        taken = e.compare("ole", e.load("%err", 0), literal(1.0))
+        with e.rows() as row:
+            y = e.choose(taken, row.load("%yn"), row.load("%y"))
+            row.store(y, "%y")
+            row.store(e.maximum(row.load("%peak"), e.absolute(y)), "%peak")
+        return _function("accept", "ptr noalias %y, ptr noalias %yn, ptr noalias %peak, ptr noalias %err", e)
+
+
+class Rows(Body):
+    """Code with loops over the rows of state vectors."""
+
+    def __init__(self, n: int, *, fma: bool) -> None:
+        super().__init__(fma=fma)
+        self.n = n
+        self._loops = 0
+
+    def rows(self, count: str | None = None) -> Row:
+        """A loop over all states, or over ``count`` rows."""
+        self._loops += 1
+        return Row(self, self._loops, count or str(self.n))
+
+    def put(self, text: str) -> str:
+        """Write an instruction; loops make their own blocks."""
+        name = self.fresh()
+        self.lines.append(f"  {name} = {text}")
+        return name
+
+    def absolute(self, a: str) -> str:
+        """Absolute value."""
+        return self.put(f"call {VECTOR} @llvm.fabs.v8f64({VECTOR} {a})")
+
+    def maximum(self, a: str, b: str, *, keep_first_nan: bool = False) -> str:
+        """The larger; a NaN in ``b`` wins, or one in ``a`` when asked."""
+        if keep_first_nan:
+            return self.choose(self.compare("olt", a, b), b, a)
+        return self.choose(self.compare("ogt", a, b), a, b)
+
+
+class Row:
+    """The body of a loop over rows, as a context."""
+
+    def __init__(self, e: Rows, number: int, count: str) -> None:
+        self.e, self.k, self.count = e, number, count
+        self.index = f"%i{number}"
+
+    def __enter__(self) -> Row:
+        e, k = self.e, self.k
+        e.lines += [
+            f"  br label %head{k}",
+            f"head{k}:",
+            f"  br label %test{k}",
+            f"test{k}:",
+            f"  {self.index} = phi i64 [ 0, %head{k} ], [ %next{k}, %loop{k} ]",
+            f"  %more{k} = icmp ult i64 {self.index}, {self.count}",
+            f"  br i1 %more{k}, label %loop{k}, label %done{k}",
+            f"loop{k}:",
+            f"  %off{k} = shl i64 {self.index}, 3",
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        e, k = self.e, self.k
+        e.lines += [f"  %next{k} = add i64 {self.index}, 1", f"  br label %test{k}", f"done{k}:"]
+
+    def load(self, base: str) -> str:
+        """This row of a block."""
+        p = self.e.put(f"getelementptr inbounds double, ptr {base}, i64 %off{self.k}")
+        return self.e.put(f"load {VECTOR}, ptr {p}, align 64")
+
+    def store(self, value: str, base: str) -> None:
+        """Store this row of a block."""
+        p = self.e.put(f"getelementptr inbounds double, ptr {base}, i64 %off{self.k}")
+        self.e.do(f"store {VECTOR} {value}, ptr {p}, align 64")
+
+    def spread(self, base: str) -> str:
+        """One double per row, the same in every lane."""
+        e = self.e
+        p = e.put(f"getelementptr inbounds double, ptr {base}, i64 {self.index}")
+        x = e.put(f"load double, ptr {p}, align 8")
+        v = e.put(f"insertelement {VECTOR} undef, double {x}, i32 0")
+        return e.put(f"shufflevector {VECTOR} {v}, {VECTOR} undef, <8 x i32> zeroinitializer")
+
+
+def _function(name: str, arguments: str, body: Body) -> str:
+    return "\n".join(
+        [f"define void @{name}({arguments}) #0 {{", "entry:", *body.lines, "  ret void", "}", ""]
+    )

@@ -1,0 +1,403 @@
+"""A compiled model: its names, and its functions evaluated for many patients at once."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from opiome.engine import _cache
+from opiome.engine._outcome import Outcome
+from opiome.errors import DoseError, EngineError, InputError, Problem, nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from opiome.engine._ensemble import Ensemble
+    from opiome.engine._events import EventTable
+    from opiome.engine._machine import Code
+
+Array = NDArray[np.float64]
+Parameters = "Mapping[str, float | Array]"
+MOST_PROBLEMS = 30
+
+
+def compile(sbml: str, outputs: Sequence[str] | None = None, method: str = "rodas4") -> Program:  # noqa: A001 - it is what it does
+    """Compile an SBML model.
+
+    Args:
+        sbml: the text of the model. Antimony's output is the main input; see docs/design/engine.md for what is taken.
+        outputs: ids to observe (states, assigned variables, parameters, reactions); all assigned variables by default.
+        method: the integration method: ``rodas4``.
+
+    Raises:
+        ModelError: the text is not valid SBML, or an output is unknown.
+        UnsupportedSbmlError: a construct is not supported; the message names it and its line.
+    """
+    from opiome.engine import _machine
+    from opiome.engine._tableaux import METHODS
+
+    if method not in METHODS:
+        raise InputError(
+            Problem(f"unknown method `{method}`", field="method", expected=" or ".join(METHODS), remedy="choose one")
+        )
+    wanted = "\0default" if outputs is None else "\0".join(outputs)
+    import llvmlite
+
+    name = _cache.key(sbml, wanted, method, llvmlite.__version__, *_machine.target())
+    found = _cache.load(name)
+    if found is None:
+        found = _generate(sbml, outputs, method)
+        _cache.store(name, *found)
+    return Program(sbml, method, name, *found)
+
+
+def _kernels(sbml: str, outputs: Sequence[str] | None, method: str) -> Any:
+    from opiome.engine import _kernels, _machine, _sbml
+    from opiome.engine._tableaux import METHODS
+
+    reader = _sbml.read(sbml)
+    reader.set_outputs(list(outputs) if outputs is not None else reader.system.default_outputs)
+    return _kernels.Kernels(reader.system, METHODS[method], fma=_machine.has_fma())
+
+
+def _generate(sbml: str, outputs: Sequence[str] | None, method: str) -> tuple[dict[str, Any], bytes]:
+    from opiome.engine import _machine
+
+    kernels = _kernels(sbml, outputs, method)
+    binary = _machine.assemble(kernels.text())
+    system, layout = kernels.system, kernels.layout
+    graph = system.graph
+    meta = {
+        "states": system.states,
+        "defaults": system.parameters,
+        "derived": system.derived,
+        "outputs": list(system.outputs),
+        "prepared": layout.prepared,
+        "entries": layout.entries,
+        "stage_row": layout.stage_row,
+        "work_rows": layout.work_rows,
+        "pattern": [[i, j, graph.level[node]] for (i, j), node in kernels.jacobian.items()],
+        "autonomous": layout.autonomous,
+    }
+    return meta, binary
+
+
+class Program:
+    """A compiled model; made by :func:`compile`. Nothing about patients, doses or parameters is compiled in."""
+
+    def __init__(self, sbml: str, method: str, name: str, meta: dict[str, Any], binary: bytes) -> None:
+        self.sbml, self.method, self._name, self._meta, self._binary = sbml, method, name, meta, binary
+        self.states: tuple[str, ...] = tuple(meta["states"])
+        self.defaults: dict[str, float] = meta["defaults"]
+        self.parameters: tuple[str, ...] = tuple(self.defaults)
+        self.outputs: tuple[str, ...] = tuple(meta["outputs"])
+        self._derived: tuple[str, ...] = tuple(meta["derived"])
+
+    def __repr__(self) -> str:
+        return (
+            f"<Program: {len(self.states)} states, {len(self.parameters)} parameters, {len(self.outputs)} outputs, "
+            f"{self.method}>"
+        )
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return self.sbml, self.method, self._name, self._meta, self._binary
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        self.__init__(*state)  # type: ignore[misc]
+
+    # machine code
+    @cached_property
+    def _code(self) -> Code:
+        from opiome.engine._machine import Code
+
+        return Code(self._binary)
+
+    @cached_property
+    def _algebra(self) -> tuple[Code, dict[str, Any]]:
+        """The kernels for Jacobians and steady states, compiled when first needed."""
+        from opiome.engine._machine import Code, assemble
+
+        name = f"{self._name}-algebra"
+        found = _cache.load(name)
+        if found is None:
+            kernels = _kernels(self.sbml, [], self.method)
+            binary = assemble(kernels.algebra())
+            found = {"prepared": kernels.layout.prepared}, binary
+            _cache.store(name, *found)
+        return Code(found[1]), found[0]
+
+    @property
+    def _slots(self) -> int:
+        return len(self.parameters) + len(self._derived)
+
+    def _workspace(self, rows: int) -> tuple[Array, int]:
+        """Memory for lanes, aligned to a cache line, and its address."""
+        raw = np.zeros(8 * rows + 8)
+        skip = (-raw.ctypes.data // 8) % 8
+        work = raw[skip : skip + 8 * rows]
+        return work, work.ctypes.data
+
+    # patients
+    def matrix(self, parameters: Mapping[str, float | Array], n: int | None = None) -> Array:
+        """Parameters of n patients as the engine keeps them: (n, slots), defaults where none are given.
+
+        Raises:
+            InputError: unknown names, wrong lengths, values that are not finite; all at once, with patient and field.
+        """
+        problems: list[Problem] = []
+        columns: dict[str, Array] = {}
+        for name, value in parameters.items():
+            if name not in self.defaults:
+                near = nearest(name, self.parameters)
+                computed = name in self._derived
+                problems.append(
+                    Problem(
+                        f"`{name}` is {'computed by an initial assignment' if computed else 'no parameter'}",
+                        field=name,
+                        remedy=f"did you mean `{near}`?" if near and not computed else "give parameters of the model",
+                    )
+                )
+                continue
+            column = np.asarray(value, dtype=np.float64)
+            if column.ndim > 1:
+                problems.append(Problem(f"has {column.ndim} dimensions", field=name, expected="a number or (n,)"))
+                continue
+            if column.ndim and n is None:
+                n = len(column)
+            if column.ndim and len(column) != n:
+                problems.append(
+                    Problem(f"has {len(column)} values for {n} patients", field=name, remedy="give one per patient")
+                )
+                continue
+            columns[name] = column
+            problems += [
+                Problem(
+                    f"is {column.reshape(-1)[row]} for patient {row}",
+                    field=name,
+                    expected="a finite number",
+                    remedy="give a value, or leave the parameter out to use the model's",
+                )
+                for row in np.flatnonzero(~np.isfinite(column.reshape(-1)))[:MOST_PROBLEMS]
+            ]
+        unset = [k for k, v in self.defaults.items() if not np.isfinite(v) and k not in parameters]
+        problems += [Problem("has no value in the model", field=k, remedy="give one for every patient") for k in unset]
+        if problems:
+            raise InputError(problems[:MOST_PROBLEMS])
+        result = np.empty((1 if n is None else n, self._slots))
+        for i, name in enumerate(self.parameters):
+            result[:, i] = columns[name] if name in columns else self.defaults[name]
+        result[:, len(self.parameters) :] = np.nan
+        return result
+
+    def _begin(self, matrix: Array) -> Array:
+        """Fill the derived slots of ``matrix`` and return the start states."""
+        from opiome.engine import _driver
+
+        states = np.empty((len(matrix), len(self.states)))
+        work, base = self._workspace(self._slots + len(self.states) + 1)
+        _driver.begin(self._code.address("start"), matrix, len(self._derived), states, work, base)
+        return states
+
+    def start(self, parameters: Mapping[str, float | Array], n: int | None = None) -> Array:
+        """Start states (n, n_states): initial values and initial assignments, evaluated per patient."""
+        return self._begin(self.matrix(parameters, n))
+
+    def _evaluate(self, kernel: str, width: int, states: Array, parameters: Any, time: float | Array) -> Array:
+        from opiome.engine import _driver
+
+        states = np.ascontiguousarray(np.atleast_2d(np.asarray(states, dtype=np.float64)))
+        n = len(states)
+        if states.shape[1] != len(self.states):
+            raise InputError(Problem(f"has {states.shape[1]} columns", field="states", expected=f"{len(self.states)}"))
+        matrix = self.matrix(parameters, n)
+        self._begin(matrix)
+        if kernel == "jac":
+            code, meta = self._algebra
+            prepared = meta["prepared"]
+        else:
+            code, prepared = self._code, self._meta["prepared"]
+        result = np.empty((n, width))
+        work, base = self._workspace(2 + len(self.states) + self._slots + width + prepared)
+        times = np.ascontiguousarray(np.broadcast_to(np.asarray(time, dtype=np.float64), n))
+        _driver.evaluate(
+            code.address(kernel), code.address("prep"), times, states, matrix, result, work, base, prepared
+        )
+        return result
+
+    def rhs(self, states: Array, parameters: Mapping[str, float | Array], time: float | Array = 0.0) -> Array:
+        """Time derivatives (n, n_states), per hour."""
+        return self._evaluate("rhs", len(self.states), states, parameters, time)
+
+    def evaluate(self, states: Array, parameters: Mapping[str, float | Array], time: float | Array = 0.0) -> Array:
+        """Outputs (n, n_outputs)."""
+        return self._evaluate("obs", len(self.outputs), states, parameters, time)
+
+    def jacobian(self, states: Array, parameters: Mapping[str, float | Array], time: float | Array = 0.0) -> Array:
+        """Jacobians (n, n_states, n_states): row i, column j is d(dy_i/dt)/dy_j."""
+        pattern = self._meta["pattern"]
+        entries = self._evaluate("jac", len(pattern), states, parameters, time)
+        result = np.zeros((len(entries), len(self.states), len(self.states)))
+        for k, (i, j, _) in enumerate(pattern):
+            result[:, i, j] = entries[:, k]
+        return result
+
+    def _linear_block(self, entry: int) -> NDArray[np.int64]:
+        """The states that a dose into ``entry`` reaches and that are linear among themselves.
+
+        Starts from everything downstream; states whose equation is not linear with coefficients fixed per patient, or
+        depends on a state outside, fall away until nothing changes.
+        """
+        rows: dict[int, dict[int, int]] = {i: {} for i in range(len(self.states))}
+        below: dict[int, set[int]] = {i: set() for i in range(len(self.states))}
+        for i, j, level in self._meta["pattern"]:
+            rows[i][j] = level
+            below[j].add(i)
+        reached, front = {entry}, [entry]
+        while front:
+            for i in below[front.pop()] - reached:
+                reached.add(i)
+                front.append(i)
+        block = set(reached)
+        while True:
+            keep = {i for i in block if all(level < 2 and j in block for j, level in rows[i].items())}  # noqa: PLR2004
+            if keep == block:
+                break
+            block = keep
+        if entry not in block or not self._meta["autonomous"]:
+            raise DoseError(
+                Problem(
+                    f"`{self.states[entry]}` does not belong to a linear block of its own, so its steady state cannot "
+                    "be solved",
+                    field="SS",
+                    remedy="give the earlier doses with II and ADDL instead",
+                )
+            )
+        return np.array(sorted(block), np.int64)
+
+    def _linear_system(self, block: NDArray[np.int64], slots: Array) -> tuple[Array, Array]:
+        """Matrix and constant of a linear block for one patient's parameter slots."""
+        values = {name: float(slots[i]) for i, name in enumerate(self.parameters)}
+        states = np.nan_to_num(self.start(values))
+        states[:, block] = 0.0
+        matrix = self.jacobian(states, values)[0][np.ix_(block, block)]
+        return matrix, self.rhs(states, values)[0][block]
+
+    def steady_state(
+        self,
+        parameters: Mapping[str, float | Array],
+        start: Array | None = None,
+        hold: Sequence[str] = (),
+        *,
+        signed: Sequence[str] = (),
+        tolerance: float = 1e-10,
+        budget: int = 1000,
+        first_step: float = 1e-2,
+    ) -> tuple[Array, NDArray[np.int8]]:
+        """Steady states of every patient, by damped Newton with pseudo-transient continuation.
+
+        Args:
+            parameters: as for :meth:`ensemble`.
+            start: (n, n_states) or (n_states,); initial assignments by default.
+            hold: states that stay as they are.
+            signed: states that may be negative.
+            tolerance: largest relative change of a state in the last two Newton steps.
+            budget: most steps per patient.
+            first_step: pseudo time of the first step, h.
+
+        Returns:
+            states (n, n_states), NaN where none was found, and an outcome (n,) of :class:`Outcome`.
+        """
+        from opiome.engine import _newton
+
+        n = None if start is None or np.ndim(start) < 2 else len(start)  # noqa: PLR2004 - a table
+        matrix = self.matrix(parameters, n)
+        states = self._begin(matrix)
+        if start is not None:
+            states[:] = start
+        outcome = np.where(np.isfinite(states).all(axis=1), Outcome.OK, Outcome.IMPOSSIBLE_PARAMETERS).astype(np.int8)
+        code, meta = self._algebra
+        addresses = np.array(
+            [*(code.address(k) for k in ("prep", "jaclu", "solve", "rhs")), meta["prepared"]], np.int64
+        )
+        work, base = self._workspace(
+            2 + 6 * len(self.states) + self._slots + meta["prepared"] + self._meta["entries"]
+        )
+        what, used = np.full(len(states), -1, np.int64), np.zeros(len(states), np.int64)
+        scale = np.maximum(1e-6 * np.abs(states), 1e-9)
+        _newton.solve(
+            addresses, matrix, states, scale, self._mask(hold), self._mask(signed), tolerance, budget, first_step,
+            outcome, what, used, work, base,
+        )  # fmt: skip
+        return states, outcome
+
+    def _mask(self, names: Sequence[str]) -> NDArray[np.bool_]:
+        index = {name: i for i, name in enumerate(self.states)}
+        unknown = [name for name in names if name not in index]
+        if unknown:
+            raise InputError(
+                Problem(
+                    f"`{name}` is no state of the model",
+                    field="states",
+                    remedy=f"did you mean `{near}`?" if (near := nearest(name, index)) else "give ids of states",
+                )
+                for name in unknown
+            )
+        mask = np.zeros(len(self.states), bool)
+        mask[[index[name] for name in names]] = True
+        return mask
+
+    def ensemble(
+        self,
+        parameters: Mapping[str, float | Array],
+        n: int | None = None,
+        start: Array | None = None,
+        events: EventTable | None = None,
+        *,
+        rtol: float = 1e-4,
+        atol: float | Array | None = None,
+        threads: int = 1,
+        signed: Sequence[str] = (),
+        budget: int = 20_000,
+    ) -> Ensemble:
+        """Patients at time 0, ready to advance.
+
+        Args:
+            parameters: per name a number or one value per patient; the model's value where none is given.
+            n: number of patients, where no parameter says it.
+            start: (n, n_states) or (n_states,); the model's initial values and assignments by default.
+            events: doses, parameter changes and resets from time 0 on.
+            rtol: relative tolerance of a step.
+            atol: absolute tolerance, one or per state; ``1e-4 * rtol`` by default. Each state also gets 1 % of ``rtol``
+                times its largest size so far in that patient.
+            threads: threads to use; they do not change a bit of the result.
+            signed: states that may be negative; states that start below zero are taken to be.
+            budget: most steps between two events.
+
+        Raises:
+            InputError: unknown or non-finite parameters, with patient and field.
+            DoseError: an event table that cannot be right; all problems at once.
+        """
+        from opiome.engine._ensemble import Ensemble
+
+        if start is not None and n is None and np.ndim(start) == 2:  # noqa: PLR2004 - a table
+            n = len(start)
+        matrix = self.matrix(parameters, n)
+        states = self._begin(matrix)
+        if start is not None:
+            try:
+                states[:] = start
+            except ValueError as error:
+                raise InputError(
+                    Problem(f"has shape {np.shape(start)}", field="start", expected=f"{states.shape}")
+                ) from error
+        if not 0 < rtol < 1:
+            raise EngineError(f"rtol is {rtol:g}; give a number between 0 and 1, such as 1e-4")
+        absolute = np.array(np.broadcast_to(1e-4 * rtol if atol is None else atol, len(self.states)), dtype=np.float64)
+        if not (np.isfinite(absolute).all() and (absolute > 0).all()):
+            raise InputError(Problem("is not positive", field="atol", remedy="give positive absolute tolerances"))
+        return Ensemble(
+            self, matrix, states, events, rtol=rtol, atol=absolute, threads=threads, signed=self._mask(signed), budget=budget
+        )
