@@ -206,7 +206,7 @@ class MechanismKnown:
 
     def find(self, subject: Subject) -> Iterator[Problem]:
         """Yield unknown mechanisms."""
-        known = sorted({*subject.draft.fragments, *OUTSIDE_EQUATIONS})
+        known = sorted({*subject.draft.fragments, *OUTSIDE_EQUATIONS, "untreated"})
         for row in subject.draft.tables["parameters"]:
             yield from choice(row, "mechanism", known, "mechanism")
 
