@@ -1,0 +1,32 @@
+"""``opiome export``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from opiome.errors import InputError, Problem
+
+__all__ = ["export"]
+
+
+@click.command()
+@click.option("--sbml", "file", type=click.Path(path_type=Path), required=True, help="SBML file to write.")
+@click.option("--species", type=click.Choice(["human", "mouse"]), default="human", show_default=True)
+@click.option("--force", is_flag=True, help="Replace the file if it exists.")
+def export(file: Path, species: str, force: bool) -> None:  # noqa: FBT001  # click passes flags by name
+    """Write the model as SBML Level 3, for any simulator that reads it."""
+    from opiome import load_model
+
+    if file.exists() and not force:
+        raise InputError(Problem("exists already", file=file, remedy="name another file or add --force"))
+    model = load_model(species=species)
+    try:
+        file.write_text(model.sbml, encoding="utf-8")
+    except OSError as error:
+        problem = Problem(
+            f"cannot be written ({error.strerror})", file=file, remedy="name a file in a folder of yours"
+        )
+        raise InputError(problem) from error
+    click.echo(file.resolve())
