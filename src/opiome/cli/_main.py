@@ -62,9 +62,7 @@ class _Commands(click.Group):
             formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
 
 
-@click.group(
-    cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
-)
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="opiome")
 def _opiome() -> None:
     """Simulate opioids, the gut, its bacteria and the brain in people with cancer pain.
@@ -107,7 +105,7 @@ def _input(error: InputError) -> int:
 
 
 def _closed(_error: BrokenPipeError) -> int:
-    """The reader of a pipe left (``opiome model list edges | head``); keep Python from complaining at exit."""
+    """The reader of a pipe left (``opiome ... | head``): keep Python from complaining at exit."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
@@ -139,7 +137,7 @@ def _unexpected(error: BaseException) -> str:
         where = f" at opiome/{module}:{last.lineno} in {last.name}"
     text = str(error).splitlines()[0] if str(error) else "no message"
     return (
-        f"an error inside opiome {__version__}{where}: {type(error).__name__}: {text}. This is a fault of opiome,"
+        f"an error inside opiome {__version__}{where}: {type(error).__name__}: {text}. A fault of opiome,"
         " not of your input; please report this line with the command and the study file to the issue tracker"
         " named in CONTRIBUTING.md"
     )

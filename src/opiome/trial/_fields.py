@@ -255,12 +255,16 @@ class Covariate(Part):
         """The median, or the mean where that was given."""
         return self.median if self.median is not None else self.mean
 
+    @property
+    def spread(self) -> float | None:
+        """The coefficient of variation, as a fraction; None where it is that of the model's table."""
+        if self.sd is not None and self.centre:
+            return self.sd / abs(self.centre)
+        return 0.0 if self.distribution == "fixed" else self.cv
+
     def fields(self) -> dict[str, Any]:
         """The covariate in the columns of ``covariates.tsv``; only those that the study gives."""
-        centre = self.centre
-        cv = self.cv
-        if self.sd is not None and centre:
-            cv = self.sd / abs(centre)
+        centre, cv = self.centre, self.spread
         if self.distribution == "lognormal" and self.mean is not None and cv is not None:
             centre = self.mean / math.sqrt(1 + cv**2)
         found: dict[str, Any] = {
@@ -270,8 +274,6 @@ class Covariate(Part):
         if self.distribution == "lognormal" and self.sd is not None and self.median is not None:
             # (sd/median)^2 = cv^2 (1 + cv^2) for a lognormal
             found["cv"] = math.sqrt((math.sqrt(1 + 4 * (self.sd / self.median) ** 2) - 1) / 2)
-        if self.distribution == "fixed":
-            found["cv"] = 0.0
         if self.values:
             total = sum(self.values.values())
             found["values"] = {name: weight / total for name, weight in self.values.items()}

@@ -79,6 +79,12 @@ class BackgroundOpioid(Part):
     choices: Annotated[tuple[OpioidChoice, ...], Field(min_length=1)]
     """The opioids and how common each is."""
 
+    @model_validator(mode="after")
+    def _whole_distribution(self) -> Self:
+        if self.ome is not None and self.ome.distribution not in {"fixed", "normal", "lognormal"}:
+            raise InputError("'ome' needs a 'distribution': fixed, normal or lognormal")
+        return self
+
 
 class Choice(Part):
     """One thing, out of several, that some of the patients have been taking."""
