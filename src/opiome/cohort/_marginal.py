@@ -1,0 +1,187 @@
+"""The distribution of one covariate in a population, and its inverse."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from opiome import streams
+from opiome.errors import CohortError, Problem, nearest
+
+if TYPE_CHECKING:
+    import polars as pl
+    from numpy.typing import NDArray
+
+__all__ = ["DISTRIBUTIONS", "Marginal", "marginals"]
+
+DISTRIBUTIONS = ("normal", "lognormal", "bernoulli", "categorical", "fixed")
+
+
+@dataclass(frozen=True)
+class Marginal:
+    """How one covariate is spread over a population, truncated to [lower, upper].
+
+    ``median`` is the probability of 1 for ``bernoulli`` and the value itself for ``fixed``; ``cv`` is a
+    fraction of the median. ``values`` holds the (label, probability) pairs of a ``categorical`` covariate,
+    whose numbers are the positions 0, 1, 2, ... of the labels. ``reference`` is the covariate of the typical
+    patient, for whom every covariate effect is 1.
+    """
+
+    id: str
+    distribution: str
+    median: float
+    cv: float = 0.0
+    lower: float = -math.inf
+    upper: float = math.inf
+    reference: float = 0.0
+    values: tuple[tuple[str, float], ...] = ()
+
+    def problems(self) -> list[Problem]:
+        """Everything that makes the distribution impossible."""
+        field = f"covariates.{self.id}"
+        found: list[Problem] = []
+        if self.distribution not in DISTRIBUTIONS:
+            near = nearest(self.distribution, DISTRIBUTIONS)
+            found.append(
+                Problem(
+                    f"unknown distribution '{self.distribution}'",
+                    field=field,
+                    expected=", ".join(DISTRIBUTIONS),
+                    remedy=f"did you mean '{near}'?" if near else None,
+                )
+            )
+        if not self.lower <= self.upper:
+            found.append(Problem(f"lower {self.lower:g} is above upper {self.upper:g}", field=field))
+        if self.cv < 0:
+            found.append(Problem(f"cv is {self.cv:g}", field=field, expected="a fraction, at least 0"))
+        if self.distribution == "bernoulli" and not 0 <= self.median <= 1:
+            found.append(
+                Problem(f"probability {self.median:g}", field=field, expected="a fraction from 0 to 1")
+            )
+        if self.distribution == "lognormal" and self.median <= 0:
+            found.append(
+                Problem(f"median {self.median:g}", field=field, expected="a median above 0 for a lognormal")
+            )
+        if self.distribution == "categorical" and not (
+            self.values and math.isclose(sum(weight for _, weight in self.values), 1, abs_tol=1e-6)
+        ):
+            found.append(
+                Problem(
+                    "the shares of the categories do not add up to 1",
+                    field=field,
+                    expected="'label:share' pairs such as 'morphine:0.6;oxycodone:0.4'",
+                )
+            )
+        spread = self.distribution in ("normal", "lognormal")
+        if spread and not found and not self.lower <= self.median <= self.upper:
+            found.append(
+                Problem(
+                    f"the median {self.median:g} lies outside {self.lower:g} to {self.upper:g}", field=field
+                )
+            )
+        return found
+
+    def quantile(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The values below which the fractions ``u`` (in (0, 1), any shape) of the population lie."""
+        if self.distribution == "fixed":
+            return np.full(u.shape, self.median)
+        if self.distribution == "bernoulli":
+            return (u > 1 - self.median).astype(np.float64)
+        if self.distribution == "categorical":
+            edges = np.cumsum([weight for _, weight in self.values])[:-1]
+            return np.searchsorted(edges, u).astype(np.float64)
+        return self._truncated(u)
+
+    def _truncated(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        from scipy.special import ndtr, ndtri
+
+        if self.cv == 0:
+            return np.full(u.shape, self.median)
+        low, high = float(ndtr(self._score(self.lower))), float(ndtr(self._score(self.upper)))
+        z = np.asarray(ndtri(low + u * (high - low)), dtype=np.float64)
+        if self.distribution == "normal":
+            drawn = self.median + self.cv * abs(self.median) * z
+        else:
+            drawn = self.median * streams.exp(self._sdlog * z)
+        return np.clip(drawn, self.lower, self.upper)
+
+    @property
+    def _sdlog(self) -> float:
+        return math.sqrt(math.log1p(self.cv**2))
+
+    def _score(self, value: float) -> float:
+        """The standard normal score of a value of the untruncated distribution."""
+        if math.isinf(value):
+            return value
+        if self.distribution == "normal":
+            return (value - self.median) / (self.cv * abs(self.median))
+        return math.log(value / self.median) / self._sdlog if value > 0 else -math.inf
+
+
+def marginals(
+    table: pl.DataFrame, overrides: Mapping[str, Mapping[str, Any]] | None = None
+) -> dict[str, Marginal]:
+    """The marginals of a model's covariate table with a study's own values put in their place.
+
+    Args:
+        table: ``model.covariates``, a polars frame with the columns of ``covariates.tsv``.
+        overrides: covariate id to the fields of :class:`Marginal` that differ in this study. An override
+            without a distribution but with only a median keeps the rest of the default row.
+
+    Raises:
+        CohortError: with every unknown covariate, unknown field and impossible distribution.
+    """
+    found = {row["id"]: _from_row(row) for row in table.iter_rows(named=True)}
+    problems: list[Problem] = []
+    for name, fields in (overrides or {}).items():
+        if name not in found:
+            near = nearest(name, found)
+            problems.append(
+                Problem(
+                    f"unknown covariate '{name}'",
+                    field="population.covariates",
+                    expected=", ".join(found),
+                    remedy=f"did you mean '{near}'?" if near else None,
+                )
+            )
+            continue
+        known = {key: _value(key, value) for key, value in fields.items() if value is not None}
+        unknown = sorted(set(known) - set(Marginal.__dataclass_fields__))
+        problems += [Problem(f"unknown field '{key}'", field=f"covariates.{name}") for key in unknown]
+        if not unknown:
+            found[name] = replace(found[name], **known)
+    problems += [problem for marginal in found.values() for problem in marginal.problems()]
+    if problems:
+        raise CohortError(problems)
+    return found
+
+
+def _value(key: str, value: object) -> Any:  # noqa: ANN401  # the type of that field
+    if key != "values":
+        return value
+    return tuple(value.items()) if isinstance(value, Mapping) else _categories(str(value))
+
+
+def _from_row(row: Mapping[str, Any]) -> Marginal:
+    def number(column: str, missing: float) -> float:
+        return missing if row.get(column) in (None, "") else float(row[column])
+
+    return Marginal(
+        id=row["id"],
+        distribution=row["distribution"],
+        median=number("median", 0.0),
+        cv=number("cv", 0.0),
+        lower=number("lower", -math.inf),
+        upper=number("upper", math.inf),
+        reference=number("reference", 0.0),
+        values=_categories(row.get("values") or ""),
+    )
+
+
+def _categories(text: str) -> tuple[tuple[str, float], ...]:
+    pairs = [part.rpartition(":") for part in text.split(";") if part.strip()]
+    return tuple((label.strip(), float(share)) for label, _, share in pairs)

@@ -1,0 +1,62 @@
+"""Virtual trials: study files, screening, arms, diaries, endpoints and results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from opiome.trial._diary import Diary, Movements
+    from opiome.trial._endpoints import RULES, Answers, answers
+    from opiome.trial._lint import lint
+    from opiome.trial._load import load_study, shipped_studies
+    from opiome.trial._quantities import QUANTITIES, quantity
+    from opiome.trial._results import Results
+    from opiome.trial._run import Progress, run
+    from opiome.trial._schema import Study
+
+__all__ = [
+    "QUANTITIES",
+    "RULES",
+    "Answers",
+    "Diary",
+    "Movements",
+    "Progress",
+    "Results",
+    "Study",
+    "answers",
+    "lint",
+    "load_study",
+    "quantity",
+    "run",
+    "shipped_studies",
+]
+
+_HOME = {
+    "QUANTITIES": "_quantities",
+    "RULES": "_endpoints",
+    "Answers": "_endpoints",
+    "Diary": "_diary",
+    "Movements": "_diary",
+    "Progress": "_run",
+    "Results": "_results",
+    "Study": "_schema",
+    "answers": "_endpoints",
+    "lint": "_lint",
+    "load_study": "_load",
+    "quantity": "_quantities",
+    "run": "_run",
+    "shipped_studies": "_load",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for: pydantic and scipy are slow to load."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return list(__all__)

@@ -1,0 +1,216 @@
+"""Endpoint rules, each as literally as its trial defines it, computed from the diary and from nothing else.
+
+A rule turns diaries into one answer per patient. Missing is non-response wherever the answer is yes or no
+(ICH E9(R1): leaving the trial is part of a composite outcome); a mean uses the patients with diary days in
+the window, rescue medication included as it was taken (treatment policy); a time is censored when the
+patient leaves.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from opiome.trial._quantities import diary_days, quantity, share
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
+
+    from opiome.trial._diary import Diary
+    from opiome.trial._endpoint_fields import (
+        AboveParams,
+        AnyWithinParams,
+        BelowParams,
+        Endpoint,
+        FirstParams,
+        MeanResponderParams,
+        PainResponseParams,
+        QuantityParams,
+        ResponderParams,
+        RomeParams,
+    )
+    from opiome.trial._fields import Window
+
+__all__ = ["RULES", "Answers", "Rule", "answers"]
+
+ENOUGH_DIARY_DAYS = 4  # COMPOSE: a week with fewer diary days cannot be judged
+_ROME_SIGNS = ("straining", "hard", "incomplete", "blockage", "manual")
+
+
+@dataclass(frozen=True)
+class Answers:
+    """One answer per patient.
+
+    ``kind`` is ``proportion`` (values 0 or 1), ``mean`` (values in the endpoint's unit, NaN where missing) or
+    ``time`` (hours, with ``event`` False where censored). All arrays have shape (n,).
+    """
+
+    kind: str
+    values: NDArray[np.float64]
+    event: NDArray[np.bool_] | None = None
+
+
+@dataclass(frozen=True)
+class Rule:
+    """An endpoint rule: the kind of its answer and the function of diary, parameters and columns."""
+
+    kind: str
+    answer: Callable[[Diary, Any, slice], Answers]
+
+
+def answers(diary: Diary, endpoint: Endpoint) -> Answers:
+    """The answers of all patients to one endpoint of a study (an item of ``Study.endpoints``)."""
+    return RULES[endpoint.rule].answer(diary, endpoint.params, _window(diary, endpoint.window))
+
+
+def _window(diary: Diary, window: Window | None) -> slice:
+    if window is None:
+        return slice(diary.lead, diary.recorded.shape[1])
+    return slice(diary.lead + window.days.start - 1, diary.lead + window.days.stop - 1)
+
+
+def _weeks(columns: slice) -> list[slice]:
+    """The whole weeks of a window; a rest of less than a week is left out unless it is all there is."""
+    starts = range(columns.start, columns.stop - 6, 7)
+    return [slice(start, start + 7) for start in starts] or [columns]
+
+
+def _baseline(diary: Diary, name: str) -> NDArray[np.float64]:
+    return quantity(diary, name, slice(0, diary.lead))
+
+
+def _yes(values: NDArray[np.bool_]) -> Answers:
+    return Answers("proportion", values.astype(np.float64))
+
+
+def _positive(
+    diary: Diary, params: ResponderParams | MeanResponderParams, columns: slice
+) -> NDArray[np.bool_]:
+    with np.errstate(invalid="ignore"):
+        now = quantity(diary, params.quantity, columns)
+        enough = (now >= params.threshold) & (now >= _baseline(diary, params.quantity) + params.increase)
+    return np.asarray(enough)
+
+
+def _responder(diary: Diary, params: ResponderParams, columns: slice) -> Answers:
+    """COMPOSE and KODIAC: enough positive weeks, and enough of them at the end.
+
+    A week is positive with >= ``threshold`` per week and >= ``increase`` over the run-in, from at least
+    ``diary_days`` diary days. Positive weeks needed: ``weeks`` in all, ``last_weeks`` of the last
+    ``of_last``.
+    """
+    positive = np.column_stack(
+        [
+            _positive(diary, params, week) & (diary_days(diary, week) >= params.diary_days)
+            for week in _weeks(columns)
+        ]
+    )
+    last = positive[:, positive.shape[1] - min(params.of_last, positive.shape[1]) :]
+    return _yes((positive.sum(axis=1) >= params.weeks) & (last.sum(axis=1) >= params.last_weeks))
+
+
+def _mean_responder(diary: Diary, params: MeanResponderParams, columns: slice) -> Answers:
+    """The same thresholds on the average over the window."""
+    return _yes(_positive(diary, params, columns))
+
+
+def _mean_change(diary: Diary, params: QuantityParams, columns: slice) -> Answers:
+    """The quantity in the window minus that of the run-in."""
+    return Answers("mean", quantity(diary, params.quantity, columns) - _baseline(diary, params.quantity))
+
+
+def _mean(diary: Diary, params: QuantityParams, columns: slice) -> Answers:
+    """The quantity in the window."""
+    return Answers("mean", quantity(diary, params.quantity, columns))
+
+
+def _first(diary: Diary, kind: str, end: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Hours from the first dose to the first movement of a kind, and whether it came before censoring."""
+    moves = diary.movements
+    counted = moves.time >= 0
+    if kind in ("sbm", "csbm"):
+        counted = counted & moves.spontaneous
+    if kind == "csbm":
+        counted = counted & moves.complete
+    time = np.full(len(diary), np.inf)
+    np.minimum.at(time, moves.row[counted], moves.time[counted])
+    censored = np.minimum(diary.followed, end)
+    return np.minimum(time, censored), time <= censored
+
+
+def _time_to_first(diary: Diary, params: FirstParams, columns: slice) -> Answers:
+    """Hours to the first movement; censored at the end of the window or of follow-up."""
+    time, event = _first(diary, params.movement, 24.0 * (columns.stop - diary.lead))
+    return Answers("time", time, event)
+
+
+def _any_within(diary: Diary, params: AnyWithinParams, _columns: slice) -> Answers:
+    """A movement within some hours of the first dose."""
+    return _yes(_first(diary, params.movement, params.within)[1])
+
+
+def _rome_items(diary: Diary, params: RomeParams, columns: slice) -> NDArray[np.int64]:
+    """How many of the six items of Rome IV constipation are met, shape (n,).
+
+    Without a single movement the five signs, which are shares of movements, count as met.
+    """
+    moved = diary.counts["bm"][:, columns].sum(axis=1) > 0
+    with np.errstate(invalid="ignore"):
+        met = [~moved | (share(diary, sign, columns) > params.share) for sign in _ROME_SIGNS]
+        met.append(quantity(diary, "sbm_per_week", columns) < params.sbm_per_week)
+    return np.asarray(np.sum(met, axis=0))
+
+
+def _rome_iv_oic(diary: Diary, params: RomeParams, columns: slice) -> Answers:
+    """Rome IV opioid-induced constipation in any week: enough items, and more than in the run-in."""
+    before = _rome_items(diary, params, slice(0, diary.lead)) if diary.lead else np.zeros(len(diary))
+    found = np.zeros(len(diary), dtype=bool)
+    for week in _weeks(columns):
+        items = _rome_items(diary, params, week)
+        found |= (items >= params.items) & (items > before) & (diary_days(diary, week) >= ENOUGH_DIARY_DAYS)
+    return _yes(found)
+
+
+def _any_week(diary: Diary, columns: slice, name: str, test: Callable[..., Any], limit: float) -> Answers:
+    found = np.zeros(len(diary), dtype=bool)
+    for week in _weeks(columns):
+        with np.errstate(invalid="ignore"):
+            beyond = test(quantity(diary, name, week), limit)
+        found |= beyond & (diary_days(diary, week) >= ENOUGH_DIARY_DAYS)
+    return _yes(found)
+
+
+def _any_week_above(diary: Diary, params: AboveParams, columns: slice) -> Answers:
+    """Above the threshold in at least one week."""
+    return _any_week(diary, columns, params.quantity, np.greater, params.threshold)
+
+
+def _any_week_below(diary: Diary, params: BelowParams, columns: slice) -> Answers:
+    """Below the threshold in at least one week."""
+    return _any_week(diary, columns, params.quantity, np.less, params.threshold)
+
+
+def _pain_response(diary: Diary, params: PainResponseParams, columns: slice) -> Answers:
+    """Mean pain in the window at least a fraction below that of the run-in."""
+    with np.errstate(invalid="ignore"):
+        now, before = quantity(diary, "nrs", columns), _baseline(diary, "nrs")
+        return _yes((before > 0) & (now <= (1 - params.reduction) * before))
+
+
+RULES: Mapping[str, Rule] = {
+    "responder": Rule("proportion", _responder),
+    "mean_responder": Rule("proportion", _mean_responder),
+    "mean_change": Rule("mean", _mean_change),
+    "mean": Rule("mean", _mean),
+    "time_to_first": Rule("time", _time_to_first),
+    "any_within": Rule("proportion", _any_within),
+    "rome_iv_oic": Rule("proportion", _rome_iv_oic),
+    "any_week_above": Rule("proportion", _any_week_above),
+    "any_week_below": Rule("proportion", _any_week_below),
+    "pain_response": Rule("proportion", _pain_response),
+}
+"""The rules by the names that a study file uses."""

@@ -1,0 +1,182 @@
+"""Living through the days: the model is advanced a day, the diary is written, the protocol's rules answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from opiome import streams
+from opiome.trial._bowel import SIGNS, Bowel
+from opiome.trial._diary import Diary, Movements
+from opiome.trial._quantities import quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from opiome.engine import Ensemble, EventTable
+    from opiome.trial._numbers import DiaryNumbers
+    from opiome.trial._schema import Dropout
+
+__all__ = ["PAIN", "Group", "Rules", "live"]
+
+PAIN = "nrs"
+_HOURS, _WEEK_DAYS = 24, 7
+_OUTCOME_OK = 0
+
+
+@dataclass
+class Group:
+    """Patients who go through a phase together.
+
+    Attributes:
+        patients: patient numbers, shape (n,).
+        diary: their diaries, of the whole length of the trial.
+        means: daily means of the recorded observables, shape (n, days, k), NaN once a patient has left.
+        present: whether each one is still in the trial, shape (n,).
+        bowel: the state of their evacuation; None before the first day.
+    """
+
+    patients: NDArray[np.int64]
+    diary: Diary
+    means: NDArray[np.float32]
+    present: NDArray[np.bool_]
+    bowel: Bowel | None = None
+
+    @classmethod
+    def arrive(cls, patients: NDArray[np.int64], lead: int, days: int, observables: int) -> Group:
+        """Patients at the start of the run-in."""
+        return cls(
+            patients=patients,
+            diary=Diary.blank(patients, lead, days),
+            means=np.full((len(patients), days, observables), np.nan, dtype=np.float32),
+            present=np.ones(len(patients), dtype=bool),
+        )
+
+    def take(self, rows: NDArray[np.intp]) -> Group:
+        """Copies of some patients (positions)."""
+        return Group(
+            self.patients[rows],
+            self.diary.take(rows),
+            self.means[rows],
+            self.present[rows],
+            self.bowel.take(rows) if self.bowel else None,
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[Group]) -> Group:
+        """Several groups, one under the other."""
+        bowels = [part.bowel for part in parts if part.bowel is not None]
+        return cls(
+            np.concatenate([part.patients for part in parts]),
+            Diary.join([part.diary for part in parts]),
+            np.concatenate([part.means for part in parts]),
+            np.concatenate([part.present for part in parts]),
+            Bowel.join(bowels) if bowels else None,
+        )
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What answers to the diary during a phase.
+
+    Attributes:
+        seed: the study seed.
+        numbers: the diary's numbers.
+        effect: the non-specific effect of the trial on the evacuation rate.
+        rescue_after: hours without a movement until the rescue laxative is taken; None without one.
+        rescue_every: the shortest time between two rescue doses (h).
+        rescue_doses: patient rows and times (h, the model's) to event rows.
+        dropout: hazards of leaving; None where nobody leaves.
+    """
+
+    seed: int
+    numbers: DiaryNumbers
+    effect: float = 1.0
+    rescue_after: float | None = None
+    rescue_every: float = 24.0
+    rescue_doses: Callable[[NDArray[np.intp], NDArray[np.float64]], EventTable] | None = None
+    dropout: Dropout | None = None
+
+
+def live(
+    run: Ensemble,
+    group: Group,
+    columns: range,
+    rules: Rules,
+    *,
+    outputs: Sequence[str],
+    day_done: Callable[[], None] = lambda: None,
+) -> None:
+    """Advance a group through days of the diary, one at a time.
+
+    The rescue rule looks at the diary on waking, from the second day of a phase on. Patients leave at the end
+    of a day. A patient whose integration fails has left at the start of that day.
+
+    Args:
+        run: the ensemble, standing at the start of the first day.
+        group: the patients, in the order of the ensemble; changed in place.
+        columns: the columns of the diary to live through.
+        rules: what answers to the diary.
+        outputs: the observables that the ensemble gives, in order; they hold :data:`SIGNS` and :data:`PAIN`.
+        day_done: called after each day.
+    """
+    start, diary = float(run.time), group.diary
+    place = {name: outputs.index(name) for name in (*SIGNS, PAIN)}
+    written: list[Movements] = [diary.movements]
+    for i, column in enumerate(columns):
+        now, hour = start + _HOURS * i, float(_HOURS * (column - diary.lead))
+        if i:
+            _rescue(run, group, column, now, rules)
+        block = run.advance(now + _HOURS, now + 0.5 + np.arange(_HOURS))
+        group.present &= np.asarray(run.outcome) == _OUTCOME_OK
+        values = np.asarray(block.values)
+        signs = {name: values[:, :, place[name]] for name in SIGNS}
+        if group.bowel is None:
+            rate = np.nan_to_num(signs["bm_rate"][:, 0], nan=0.0)
+            group.bowel = Bowel.start(group.patients, rate, hour, rules.numbers, rules.seed)
+        moves = group.bowel.day(column, hour, signs, rules.effect)
+        u = streams.uniform(rules.seed, "diary/missing", group.patients, column)
+        filled = group.present & (u >= rules.numbers.missing_day)
+        written.append(diary.record(column, moves, filled))
+        pain = values[:, :, place[PAIN]].mean(axis=1)
+        noise = rules.numbers.nrs_sd * streams.normal(rules.seed, "diary/nrs", group.patients, column)
+        diary.nrs[:, column] = np.where(filled, np.clip(np.rint(pain + noise), 0, 10), np.nan)
+        group.means[:, column] = np.where(group.present[:, None], values.mean(axis=1), np.nan)
+        if rules.dropout is not None:
+            _leave(group, column, rules)
+        day_done()
+    diary.movements = Movements.join(written)
+
+
+def _rescue(run: Ensemble, group: Group, column: int, now: float, rules: Rules) -> None:
+    bowel, hour = group.bowel, float(_HOURS * (column - group.diary.lead))
+    if rules.rescue_after is None or rules.rescue_doses is None or bowel is None:
+        return
+    due = (hour - bowel.last >= rules.rescue_after) & (hour - bowel.rescued >= rules.rescue_every)
+    rows = np.flatnonzero(due & group.present)
+    if not len(rows):
+        return
+    run.give(rules.rescue_doses(rows, np.full(len(rows), now)))
+    bowel.rescued[rows] = hour
+    group.diary.rescue[rows, column] += 1
+
+
+def _leave(group: Group, column: int, rules: Rules) -> None:
+    """Patients leave at the end of a day, by the hazards that hold on it."""
+    if rules.dropout is None:
+        return
+    diary = group.diary
+    hazard = np.full(len(group.patients), rules.dropout.background_per_week)
+    week = slice(max(column + 1 - _WEEK_DAYS, 0), column + 1)
+    for driver in rules.dropout.drivers:
+        values = quantity(diary, driver.when.quantity, week)
+        hazard += driver.per_week * np.array([driver.when.holds(value) for value in values])
+    chance = 1.0 - streams.exp(-hazard / _WEEK_DAYS)
+    u = streams.uniform(rules.seed, "dropout", group.patients, column)
+    leaving = group.present & (u < chance)
+    group.present &= ~leaving
+    diary.followed[leaving] = float(_HOURS * (column + 1 - diary.lead))

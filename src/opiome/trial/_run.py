@@ -1,0 +1,303 @@
+"""Running a trial: screen, randomise, treat, count."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import time
+from contextlib import contextmanager
+from importlib import metadata, resources
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from opiome.errors import ModelError, Problem, StudyError
+from opiome.trial._bowel import SIGNS
+from opiome.trial._compare import compare
+from opiome.trial._live import PAIN, Group, Rules, live
+from opiome.trial._numbers import diary_numbers
+from opiome.trial._randomise import arm_sizes, randomise
+from opiome.trial._results import Results
+from opiome.trial._screen import Accepted, Setting, screen
+from opiome.trial._summaries import bands, node_changes, patient_rows
+from opiome.trial._therapy import Therapy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from opiome.model import Model
+    from opiome.trial._diary import Diary
+    from opiome.trial._schema import Study
+
+__all__ = ["Progress", "run"]
+
+_DAY = 24.0
+_CHUNK = 512
+_TABLES = {"opiome.trial": ("diary.tsv", "clock.tsv"), "opiome.cohort": ("correlations.tsv",)}
+_PACKAGES = ("opiome", "numpy", "scipy", "numba", "polars", "python-libsbml", "antimony", "statsmodels")
+
+
+class Progress(Protocol):
+    """What is told how far a run has come."""
+
+    def __call__(self, phase: str, done: int, total: int) -> None:
+        """Phases are ``compile``, ``screening``, ``treatment`` and ``endpoints``, in this order."""
+
+
+def run(
+    study: Study,
+    patients: int | None = None,
+    seed: int | None = None,
+    threads: int | None = None,
+    progress: Progress | None = None,
+    *,
+    model: Model | None = None,
+    twins: bool = False,
+    chunk: int = _CHUNK,
+) -> Results:
+    """Run a study on virtual patients.
+
+    The results depend on study, model, ``patients`` and ``seed``; not on ``threads`` or ``chunk``.
+
+    Args:
+        study: what :func:`opiome.trial.load_study` returns.
+        patients: patients for each unit of allocation; the study's own number when left out.
+        seed: the seed of every random stream; the study's own when left out.
+        threads: threads of the engine; all cores when left out.
+        progress: called as phases go on.
+        model: a loaded model; the shipped one when left out.
+        twins: put every patient into every arm instead of randomising, so that arms differ by treatment only.
+        chunk: the most patients that are simulated at once; it bounds memory.
+
+    Raises:
+        StudyError: the study does not fit the model, or its phases are not whole days.
+        CohortError: not enough candidates qualify.
+    """
+    tell = progress or _silent
+    clock = _Clock()
+    with clock.phase("compile"):
+        tell("compile", 0, 1)
+        setting = _setting(study, seed, threads, model, chunk)
+        tell("compile", 1, 1)
+    allocation = {name: arm.allocation for name, arm in study.arms.items()}
+    count = study.patients if patients is None else patients
+    if count < 1:
+        raise StudyError(Problem(f"{count} patients", field="patients", expected="at least 1"))
+    sizes = dict.fromkeys(allocation, count) if twins else arm_sizes(allocation, count)
+    needed = count if twins else sum(sizes.values())
+    with clock.phase("screening"):
+        accepted = screen(setting, needed, lambda found: tell("screening", found, needed))
+    arm_of = None if twins else randomise(allocation, count, setting.seed)
+    done, total = 0, sum(sizes.values()) * (setting.days - setting.lead)
+    collected = _Collected(setting)
+    with clock.phase("treatment"):
+        for k, arm in enumerate(study.arms):
+            members = np.arange(needed) if arm_of is None else np.flatnonzero(arm_of == k)
+            parts = []
+            for start in range(0, len(members), setting.chunk):
+                rows = members[start : start + setting.chunk]
+
+                def day_done(size: int = len(rows)) -> None:
+                    nonlocal done
+                    done += size
+                    tell("treatment", done, total)
+
+                parts.append(_treat(setting, accepted, rows, arm, day_done))
+            collected.add(arm, accepted, members, parts)
+    with clock.phase("endpoints"):
+        tell("endpoints", 0, 1)
+        endpoints, contrasts = compare(study, collected.diaries)
+        tell("endpoints", 1, 1)
+    manifest = _manifest(setting, accepted, collected, twins=twins) | {"seconds": clock.seconds}
+    return collected.results(manifest, endpoints, contrasts)
+
+
+def _silent(phase: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def _setting(study: Study, seed: int | None, threads: int | None, model: Model | None, chunk: int) -> Setting:
+    import os
+
+    from opiome import engine
+
+    if model is None:
+        from opiome import model as models
+
+        model = models.load(species=study.species)
+    lead, treated = (_whole_days(study, name) for name in ("run_in", "treatment"))
+    observed = dict.fromkeys([*SIGNS, PAIN, *model.observables["id"], *model.nodes["observable"]])
+    program = engine.compile(model.sbml, outputs=list(observed))
+    missing = sorted(set(SIGNS) - set(program.outputs)) + sorted({PAIN} - set(program.outputs))
+    if missing:
+        raise ModelError(
+            Problem(f"the model has no {', '.join(missing)}", expected="these observables, for the diary")
+        )
+    number = study.seed if seed is None else seed
+    therapy = Therapy(study, model, number)
+    return Setting(
+        study=study,
+        model=model,
+        program=program,
+        therapy=therapy,
+        numbers=diary_numbers(),
+        outputs=tuple(program.outputs),
+        lead=lead,
+        days=lead + treated,
+        seed=number,
+        threads=threads or os.cpu_count() or 1,
+        chunk=chunk,
+    )
+
+
+def _whole_days(study: Study, part: str) -> int:
+    hours = float(getattr(study, part).duration)
+    if hours % _DAY:
+        raise StudyError(
+            Problem(f"{hours:g} h is not a whole number of days", file=study.name, field=f"{part}.duration")
+        )
+    return round(hours / _DAY)
+
+
+def _treat(
+    setting: Setting,
+    accepted: Accepted,
+    rows: NDArray[np.intp],
+    arm: str,
+    day_done: Any,  # noqa: ANN401
+) -> tuple[Group, NDArray[np.int64]]:
+    """Some patients of one arm from randomisation to the end: their diaries and the outcome of each."""
+    study, therapy = setting.study, setting.therapy
+    cohort, taking, group = accepted.cohort.take(rows), accepted.taking.take(rows), accepted.group.take(rows)
+    ensemble = setting.program.ensemble(
+        therapy.parameters(cohort, taking, arm),
+        n=len(rows),
+        start=accepted.states[rows],
+        events=therapy.treatment(taking, arm, cohort.ids, setting.numbers.missed_dose),
+        threads=setting.threads,
+    )
+    rescue = study.rules.rescue_laxative
+    rules = Rules(
+        seed=setting.seed,
+        numbers=setting.numbers,
+        effect=study.nonspecific_effect.median,
+        rescue_after=rescue.after if rescue else None,
+        rescue_every=(therapy.rescue.every or _DAY) if therapy.rescue else _DAY,
+        rescue_doses=therapy.rescue_doses if rescue else None,
+        dropout=study.dropout,
+    )
+    days = range(setting.lead, setting.days)
+    live(ensemble, group, days, rules, outputs=setting.outputs, day_done=day_done)
+    return group, np.asarray(ensemble.outcome, dtype=np.int64)
+
+
+class _Collected:
+    """The tables as arms are added to them."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.setting = setting
+        self.diaries: dict[str, Diary] = {}
+        self.failed: dict[str, int] = {}
+        self._tables: dict[str, list[Any]] = {"patients": [], "bands": [], "diary": [], "movements": []}
+        self._nodes: list[dict[str, object]] = []
+
+    def add(
+        self,
+        arm: str,
+        accepted: Accepted,
+        members: NDArray[np.intp],
+        parts: list[tuple[Group, NDArray[np.int64]]],
+    ) -> None:
+        """Add an arm. Patients whose integration failed stay in ``patients`` and are in no other table."""
+        from opiome.engine import Outcome
+
+        setting = self.setting
+        group = Group.join([part for part, _ in parts])
+        outcome = np.concatenate([codes for _, codes in parts])
+        well = np.flatnonzero(outcome == 0)
+        self.failed[arm] = len(outcome) - len(well)
+        cohort = accepted.cohort.take(members)
+        end = _DAY * (setting.days - setting.lead)
+        columns = {
+            "screened_attempts": accepted.attempts[members],
+            "ome": accepted.taking.ome[members],
+            "followed_h": group.diary.followed,
+            "completed": group.diary.followed >= end,
+            "weight": cohort.weights,
+        }
+        words = setting.therapy.label(accepted.taking.take(members))
+        names = [Outcome(int(code)).name for code in outcome]
+        self._tables["patients"].append(patient_rows(arm, cohort, words, columns, names))
+        group, cohort = group.take(well), cohort.take(well)
+        self.diaries[arm] = group.diary
+        self._tables["diary"].append(group.diary.frame(arm))
+        self._tables["movements"].append(group.diary.movement_frame(arm))
+        self._tables["bands"].append(bands(arm, group.means, setting.outputs, setting.lead))
+        untreated = setting.program.evaluate(cohort.start, cohort.parameters)
+        nodes = dict(zip(setting.model.nodes["id"], setting.model.nodes["observable"], strict=True))
+        self._nodes += node_changes(
+            arm, nodes, group.means, untreated=untreated, outputs=setting.outputs, lead=setting.lead
+        )
+
+    def results(self, manifest: dict[str, Any], endpoints: Any, contrasts: Any) -> Results:  # noqa: ANN401
+        """All tables together."""
+        import polars as pl
+
+        tables = {name: pl.concat(parts) for name, parts in self._tables.items()}
+        text = dict.fromkeys(("arm", "node", "observable"), pl.String())
+        nodes = pl.DataFrame(
+            self._nodes, schema={**text, "change": pl.Float64, "change_untreated": pl.Float64}
+        )
+        tables["patients"] = tables["patients"].with_columns(pl.col("ome").fill_nan(None))
+        return Results(manifest, endpoints=endpoints, contrasts=contrasts, nodes=nodes, **tables)
+
+
+def _manifest(setting: Setting, accepted: Accepted, collected: _Collected, *, twins: bool) -> dict[str, Any]:
+    study = setting.study
+    text = study.model_dump_json()
+    return {
+        "opiome": 1,
+        "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
+        "seed": setting.seed,
+        "study": study.model_dump(mode="json"),
+        "study_sha256": hashlib.sha256(text.encode()).hexdigest(),
+        "model": {"species": setting.model.species, "sha256": setting.model.sha256},
+        "tables_sha256": {
+            name: hashlib.sha256(resources.files(package).joinpath(name).read_bytes()).hexdigest()
+            for package, names in _TABLES.items()
+            for name in names
+        },
+        "twins": twins,
+        "arms": {name: {"label": arm.label} for name, arm in study.arms.items()},
+        "counts": {
+            "screened": accepted.screened,
+            "randomised": len(accepted),
+            "excluded": dict(sorted(accepted.reasons.items())),
+            "failed": collected.failed,
+            "per_arm": {arm: len(diary) for arm, diary in collected.diaries.items()},
+        },
+        "nonspecific_effect": study.nonspecific_effect.median,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+class _Clock:
+    """Seconds of each phase."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time what happens inside."""
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = round(time.perf_counter() - start, 3)

@@ -1,0 +1,230 @@
+"""Finding patients: candidates live through prior therapy and the run-in, and those who qualify stay.
+
+Candidates are tried in the order of their numbers until enough have qualified, so that the trial's patients
+do not depend on how many candidates are simulated at once.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from opiome import cohort as people
+from opiome.cohort import Cohort
+from opiome.errors import CohortError, Problem
+from opiome.trial._live import Group, Rules, live
+from opiome.trial._population import overrides
+from opiome.trial._quantities import quantity
+from opiome.trial._therapy import Taking, Therapy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from opiome.engine import Program
+    from opiome.model import Model
+    from opiome.trial._numbers import DiaryNumbers
+    from opiome.trial._schema import Study
+
+__all__ = ["Accepted", "Setting", "screen"]
+
+_SPARE = 1.15  # candidates simulated beyond those that the rate so far calls for
+_LEAST = 32
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all phases of a run share.
+
+    ``outputs`` are the observables that are recorded, ``lead`` and ``days`` the days of the run-in and of the
+    whole diary, ``chunk`` the most patients that are simulated at once.
+    """
+
+    study: Study
+    model: Model
+    program: Program
+    therapy: Therapy
+    numbers: DiaryNumbers
+    outputs: Sequence[str]
+    lead: int
+    days: int
+    seed: int
+    threads: int
+    chunk: int
+
+
+@dataclass
+class Accepted:
+    """Patients who qualified, as they stand at randomisation, in the order of their numbers.
+
+    Attributes:
+        cohort: who they are, with the parameters and untreated state of each.
+        taking: their prior therapy.
+        group: their diaries and observables of the run-in.
+        states: the state of the model, shape (n, n_states).
+        attempts: candidates tried for each place, shape (n,).
+        screened: candidates tried in all.
+        reasons: why the others were not taken, by reason.
+    """
+
+    cohort: Cohort
+    taking: Taking
+    group: Group
+    states: NDArray[np.float64]
+    attempts: NDArray[np.int64]
+    screened: int
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def __len__(self) -> int:
+        return len(self.cohort)
+
+
+@dataclass(frozen=True)
+class _Tried:
+    """A chunk of candidates: why each was not taken (empty text: taken), and those who were."""
+
+    reasons: list[str]
+    cohort: Cohort
+    taking: Taking
+    group: Group
+    states: NDArray[np.float64]
+
+
+def screen(setting: Setting, needed: int, progress: Callable[[int], None]) -> Accepted:
+    """Try candidates until ``needed`` have qualified.
+
+    Args:
+        setting: the run.
+        needed: how many patients the trial randomises.
+        progress: called with the number of patients found so far.
+
+    Raises:
+        CohortError: not enough of the allowed number of candidates qualify; the message says why most failed.
+    """
+    limit = setting.study.screening.attempts * needed
+    tried: list[_Tried] = []
+    found = first = 0
+    while found < needed:
+        if first >= limit:
+            raise _nobody(tried, found, needed, setting)
+        rate = found / first if found else 1.0
+        wanted = int((needed - found) / rate * _SPARE) + 1
+        n = min(max(wanted, _LEAST), setting.chunk, limit - first)
+        tried.append(_try(setting, first, n))
+        first += n
+        found += len(tried[-1].cohort)
+        progress(min(found, needed))
+    return _first(tried, needed)
+
+
+def _try(setting: Setting, first: int, n: int) -> _Tried:
+    study, therapy = setting.study, setting.therapy
+    numbers = np.arange(first, first + n, dtype=np.int64)
+    taking = therapy.draw(numbers)
+    changed = overrides(study.population.covariates)
+    codes, _ = people.people(setting.model, changed, numbers, setting.seed)
+    reasons = _ineligible(study, {**codes, "ome": taking.ome})
+    eligible = np.array([not reason for reason in reasons])
+    cohort = people.build(
+        setting.model,
+        changed,
+        n,
+        setting.seed,
+        first,
+        program=setting.program,
+        keep=lambda _: eligible,
+    )
+    rows = np.flatnonzero(eligible)
+    solved = cohort.outcome == 0
+    for row in rows[~solved]:
+        reasons[row] = "baseline not solved"
+    cohort, rows = cohort.take(solved), rows[solved]
+    taking = taking.take(rows)
+    group = Group.arrive(cohort.ids, setting.lead, setting.days, len(setting.outputs))
+    if not len(rows):
+        return _Tried(reasons, cohort, taking, group, cohort.start)
+    run = setting.program.ensemble(
+        therapy.parameters(cohort, taking, None),
+        n=len(rows),
+        start=cohort.start,
+        events=therapy.prior(taking),
+        threads=setting.threads,
+    )
+    run.advance(study.start_of_run_in)
+    live(run, group, range(setting.lead), _rules(setting), outputs=setting.outputs)
+    failed = np.asarray(run.outcome) != 0
+    verdict = _not_entered(study, group)
+    for position, row in enumerate(rows):
+        reasons[row] = "simulation failed" if failed[position] else verdict[position]
+    taken = np.array([position for position, row in enumerate(rows) if not reasons[row]], dtype=np.intp)
+    states = np.asarray(run.states, dtype=np.float64)[taken]
+    return _Tried(reasons, cohort.take(taken), taking.take(taken), group.take(taken), states)
+
+
+def _rules(setting: Setting) -> Rules:
+    rescue = setting.study.rules.rescue_laxative
+    dosing = setting.therapy.rescue
+    return Rules(
+        seed=setting.seed,
+        numbers=setting.numbers,
+        rescue_after=rescue.after if rescue else None,
+        rescue_every=(dosing.every or 24.0) if dosing else 24.0,
+        rescue_doses=setting.therapy.rescue_doses if rescue else None,
+    )
+
+
+def _ineligible(study: Study, values: Mapping[str, NDArray[np.float64]]) -> list[str]:
+    """The first eligibility criterion that each candidate fails; empty for the eligible."""
+    n = len(next(iter(values.values())))
+    return [
+        next((str(t) for t in study.population.eligibility if not t.holds(values[t.quantity][i])), "")
+        for i in range(n)
+    ]
+
+
+def _not_entered(study: Study, group: Group) -> list[str]:
+    """The first entry criterion that each candidate's run-in diary fails; empty for those who enter."""
+    run_in = slice(0, group.diary.lead)
+    values = {t.quantity: quantity(group.diary, t.quantity, run_in) for t in study.population.entry}
+    return [
+        next((str(t) for t in study.population.entry if not t.holds(values[t.quantity][i])), "")
+        for i in range(len(group.patients))
+    ]
+
+
+def _first(tried: Sequence[_Tried], needed: int) -> Accepted:
+    """The first ``needed`` patients of all that were found, and what was tried until the last of them."""
+    reasons = [reason for chunk in tried for reason in chunk.reasons]
+    entered = np.array([place for place, reason in enumerate(reasons) if not reason])[:needed]
+    screened = int(entered[-1]) + 1
+    parts = [chunk for chunk in tried if len(chunk.cohort)]
+    keep = np.arange(needed)
+    return Accepted(
+        cohort=Cohort.join([chunk.cohort for chunk in parts]).take(keep),
+        taking=Taking.join([chunk.taking for chunk in parts]).take(keep),
+        group=Group.join([chunk.group for chunk in parts]).take(keep),
+        states=np.concatenate([chunk.states for chunk in parts])[keep],
+        attempts=np.diff(entered, prepend=-1),
+        screened=screened,
+        reasons=Counter(reason for reason in reasons[:screened] if reason),
+    )
+
+
+def _nobody(tried: Sequence[_Tried], found: int, needed: int, setting: Setting) -> CohortError:
+    reasons = Counter(reason for chunk in tried for reason in chunk.reasons if reason)
+    screened = sum(len(chunk.reasons) for chunk in tried)
+    most = ", ".join(f"{count} at '{reason}'" for reason, count in reasons.most_common(3))
+    return CohortError(
+        Problem(
+            f"{found} of the {needed} patients needed qualified among {screened} candidates;"
+            f" most failed {most}",
+            file=setting.study.name,
+            field="population",
+            expected="criteria that some of the simulated candidates meet after the background therapy",
+            remedy="loosen that criterion, change the background therapy, or raise 'screening.attempts'",
+        )
+    )

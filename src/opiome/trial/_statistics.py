@@ -1,0 +1,205 @@
+"""Estimates, predictive intervals and contrasts of the three kinds of endpoint.
+
+Proportions: Wilson interval, Newcombe's interval of the difference, score test. Means: t and Welch. Times:
+Kaplan-Meier median with the log-log interval, log-rank test. The libraries are scipy and statsmodels.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from opiome.trial._endpoints import Answers
+
+__all__ = ["Contrast", "Estimate", "contrast", "estimate", "predicted_difference", "predictive"]
+
+_LEVEL = 0.95
+_PREDICTIVE = 0.90
+_MEASURES = {"proportion": "risk difference", "mean": "mean difference", "time": "difference of medians"}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A point estimate with its 95 % interval and the number of patients behind it; NaN where undefined.
+
+    Proportions are fractions, times hours; the median of a time is inf when fewer than half had the event.
+    """
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """An arm minus the reference: the measure, its estimate, 95 % interval and two-sided p value."""
+
+    measure: str
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+def estimate(answers: Answers) -> Estimate:
+    """The estimate of one arm."""
+    if answers.kind == "proportion":
+        return _proportion(answers.values)
+    if answers.kind == "mean":
+        return _mean(answers.values)
+    return _median(answers)
+
+
+def predictive(answers: Answers, n: int) -> tuple[float, float]:
+    """Where 90 % of repetitions of the trial with ``n`` patients in this arm would find their estimate.
+
+    Both the repetition's and the simulation's finite size count: beta-binomial for proportions, t for means,
+    and, for medians, the order statistics of the Kaplan-Meier curve.
+    """
+    tail = (1 - _PREDICTIVE) / 2
+    if answers.kind == "proportion":
+        from scipy.stats import betabinom
+
+        size, count = len(answers.values), float(answers.values.sum())
+        low, high = betabinom.ppf([tail, 1 - tail], n, count + 0.5, size - count + 0.5)
+        return float(low) / n, float(high) / n
+    if answers.kind == "mean":
+        from scipy.stats import t
+
+        known = answers.values[~np.isnan(answers.values)]
+        if len(known) < 2:  # noqa: PLR2004  # a spread needs two
+            return math.nan, math.nan
+        reach = float(t.ppf(1 - tail, len(known) - 1) * known.std(ddof=1) * math.sqrt(1 / n + 1 / len(known)))
+        return float(known.mean()) - reach, float(known.mean()) + reach
+    from scipy.stats import norm
+
+    reach = float(norm.ppf(1 - tail)) * math.sqrt(0.25 / n + 0.25 / max(len(answers.values), 1))
+    times, survival = _kaplan_meier(answers)
+    return _reaches(times, survival, 0.5 + reach), _reaches(times, survival, 0.5 - reach)
+
+
+def contrast(arm: Answers, reference: Answers) -> Contrast:
+    """The contrast of an arm with the reference."""
+    measure = _MEASURES[arm.kind]
+    if arm.kind == "proportion":
+        return _risk_difference(arm.values, reference.values)
+    if arm.kind == "mean":
+        from scipy.stats import ttest_ind
+
+        a, b = (answers.values[~np.isnan(answers.values)] for answers in (arm, reference))
+        if min(len(a), len(b)) < 2 or a.std() + b.std() == 0:  # noqa: PLR2004  # a spread needs two
+            return Contrast(
+                measure, float(a.mean() - b.mean()) if len(a) and len(b) else math.nan, *[math.nan] * 3
+            )
+        test = ttest_ind(a, b, equal_var=False)
+        interval = test.confidence_interval(_LEVEL)
+        return Contrast(
+            measure, float(a.mean() - b.mean()), float(interval.low), float(interval.high), float(test.pvalue)
+        )
+    from scipy.stats import logrank
+
+    medians = [_median(answers).value for answers in (arm, reference)]
+    value = medians[0] - medians[1] if all(map(math.isfinite, medians)) else math.nan
+    events = any(bool(answers.event is not None and answers.event.any()) for answers in (arm, reference))
+    p = float(logrank(_censored(arm), _censored(reference)).pvalue) if events else math.nan
+    return Contrast(measure, value, math.nan, math.nan, p)
+
+
+def predicted_difference(
+    arm: Answers, reference: Answers, n_arm: int, n_reference: int
+) -> tuple[float, float]:
+    """The 90 % predictive interval of the difference in a trial of these sizes; NaN for times."""
+    if arm.kind == "time":
+        return math.nan, math.nan
+    from scipy.stats import norm
+
+    value, variance = 0.0, 0.0
+    for answers, n, sign in ((arm, n_arm, 1), (reference, n_reference, -1)):
+        known = answers.values[~np.isnan(answers.values)]
+        if len(known) < 2:  # noqa: PLR2004  # a spread needs two
+            return math.nan, math.nan
+        value += sign * float(known.mean())
+        variance += float(known.var(ddof=1)) * (1 / n + 1 / len(known))
+    reach = float(norm.ppf((1 + _PREDICTIVE) / 2)) * math.sqrt(variance)
+    return value - reach, value + reach
+
+
+def _proportion(values: NDArray[np.float64]) -> Estimate:
+    from statsmodels.stats.proportion import proportion_confint
+
+    n, count = len(values), int(values.sum())
+    if not n:
+        return Estimate(math.nan, math.nan, math.nan, 0)
+    low, high = proportion_confint(count, n, alpha=1 - _LEVEL, method="wilson")
+    return Estimate(count / n, float(low), float(high), n)
+
+
+def _risk_difference(arm: NDArray[np.float64], reference: NDArray[np.float64]) -> Contrast:
+    from statsmodels.stats.proportion import confint_proportions_2indep, test_proportions_2indep
+
+    sizes, counts = (len(arm), len(reference)), (int(arm.sum()), int(reference.sum()))
+    if not min(sizes):
+        return Contrast(_MEASURES["proportion"], *[math.nan] * 4)
+    given = (counts[0], sizes[0], counts[1], sizes[1])
+    low, high = confint_proportions_2indep(*given, compare="diff", method="newcomb", alpha=1 - _LEVEL)
+    same = sum(counts) in (0, sum(sizes))  # the score test has no variance when all agree
+    p = 1.0 if same else float(test_proportions_2indep(*given, compare="diff", method="score").pvalue)
+    value = counts[0] / sizes[0] - counts[1] / sizes[1]
+    return Contrast(_MEASURES["proportion"], value, float(low), float(high), p)
+
+
+def _mean(values: NDArray[np.float64]) -> Estimate:
+    from scipy.stats import t
+
+    known = values[~np.isnan(values)]
+    if len(known) < 2:  # noqa: PLR2004  # a spread needs two
+        return Estimate(float(known.mean()) if len(known) else math.nan, math.nan, math.nan, len(known))
+    reach = float(t.ppf((1 + _LEVEL) / 2, len(known) - 1) * known.std(ddof=1) / math.sqrt(len(known)))
+    return Estimate(float(known.mean()), float(known.mean()) - reach, float(known.mean()) + reach, len(known))
+
+
+def _censored(answers: Answers) -> object:
+    from scipy.stats import CensoredData
+
+    return CensoredData.right_censored(answers.values, ~np.asarray(answers.event, dtype=bool))
+
+
+def _kaplan_meier(answers: Answers) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    from scipy.stats import ecdf
+
+    curve = ecdf(_censored(answers)).sf
+    return curve.quantiles, curve.probabilities
+
+
+def _reaches(times: NDArray[np.float64], survival: NDArray[np.float64], level: float) -> float:
+    """The first time at which the curve is at or below a level; inf if it never is."""
+    with np.errstate(invalid="ignore"):
+        below = np.flatnonzero(survival <= level)
+    return float(times[below[0]]) if len(below) else math.inf
+
+
+def _median(answers: Answers) -> Estimate:
+    from scipy.stats import ecdf
+
+    n = len(answers.values)
+    if not n:
+        return Estimate(math.nan, math.nan, math.nan, 0)
+    curve = ecdf(_censored(answers)).sf
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # undefined where the curve is at 0 or 1
+        band = curve.confidence_interval(_LEVEL, method="log-log")
+    times = curve.quantiles
+    return Estimate(
+        _reaches(times, curve.probabilities, 0.5),
+        _reaches(times, band.low.probabilities, 0.5),
+        _reaches(times, band.high.probabilities, 0.5),
+        n,
+    )

@@ -1,0 +1,270 @@
+"""Who takes part: covariates, parameters, and the same person whatever the company."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from opiome import cohort
+from opiome.errors import CohortError
+
+SEED = 11
+
+
+def covariate_table():
+    rows = [
+        {
+            "id": "age",
+            "distribution": "normal",
+            "median": 60,
+            "cv": 0.2,
+            "lower": 18,
+            "upper": 90,
+            "reference": 60,
+        },
+        {"id": "weight", "distribution": "lognormal", "median": 70, "cv": 0.2, "lower": 40, "reference": 70},
+        {
+            "id": "egfr",
+            "distribution": "normal",
+            "median": 85,
+            "cv": 0.3,
+            "lower": 15,
+            "upper": 140,
+            "reference": 90,
+        },
+        {"id": "female", "distribution": "bernoulli", "median": 0.4, "reference": 0},
+        {"id": "cyp2d6", "distribution": "categorical", "values": "poor:0.1;normal:0.85;ultrarapid:0.05"},
+        {"id": "height", "distribution": "fixed", "median": 1.7, "reference": 1.7},
+    ]
+    columns = {"id": pl.String, "distribution": pl.String, "values": pl.String}
+    columns |= dict.fromkeys(("median", "cv", "lower", "upper", "reference"), pl.Float64)
+    return pl.DataFrame(rows, schema=columns).with_columns(pl.col("values").fill_null(""))
+
+
+def parameter_table():
+    rows = [
+        {
+            "id": "CL",
+            "value": 90.0,
+            "distribution": "lognormal",
+            "cv": 0.4,
+            "covariates": "weight^0.75;egfr^0.4",
+        },
+        {"id": "F", "value": 0.3, "distribution": "logitnormal", "cv": 0.5, "covariates": ""},
+        {"id": "V", "value": 200.0, "distribution": "fixed", "cv": None, "covariates": "female*0.8"},
+        {"id": "k", "value": 2.0, "distribution": "normal", "cv": 0.1, "covariates": ""},
+        {"id": "diary_only", "value": 2.0, "distribution": "fixed", "cv": None, "covariates": ""},
+    ]
+    return pl.DataFrame(rows)
+
+
+class Model:
+    """A model whose untreated state is V."""
+
+    covariates = covariate_table()
+    parameters = parameter_table()
+    sbml = ""
+
+    def baseline(self, _program, parameters):
+        n = len(parameters["CL"])
+        outcome = (parameters["CL"] > 1e6).astype(np.int64)
+        return (
+            {**parameters, "found": 2 * parameters["V"]},
+            np.column_stack([parameters["V"], np.zeros(n)]),
+            outcome,
+        )
+
+
+PROGRAM = SimpleNamespace(states=("central", "gut"), defaults={"CL": 1.0, "F": 1.0, "V": 1.0, "k": 1.0})
+
+
+def build(n=500, first=0, population=None, **more):
+    return cohort.build(Model(), population, n, SEED, first, program=PROGRAM, **more)
+
+
+def test_patient_17_is_the_same_in_every_chunk_and_size():
+    large, chunk, alone = build(500), build(10, first=10), build(1, first=17)
+    for own, row in ((chunk, 7), (alone, 0)):
+        assert own.ids[row] == 17
+        assert own.covariates.row(row) == large.covariates.row(17)
+        for name, values in large.parameters.items():
+            assert own.parameters[name][row] == values[17], name
+        assert np.array_equal(own.start[row], large.start[17])
+
+
+def test_marginals_are_as_declared():
+    made = build(4000).covariates
+    assert made["age"].median() == pytest.approx(60, abs=1)
+    assert made["age"].min() >= 18
+    assert made["age"].max() <= 90
+    assert made["weight"].median() == pytest.approx(70, rel=0.02)
+    assert made["weight"].std() / made["weight"].mean() == pytest.approx(0.2, abs=0.02)
+    assert made["female"].mean() == pytest.approx(0.4, abs=0.03)
+    shares = {row["cyp2d6"]: row["len"] / 4000 for row in made["cyp2d6"].value_counts(name="len").to_dicts()}
+    assert shares == pytest.approx({"poor": 0.1, "normal": 0.85, "ultrarapid": 0.05}, abs=0.02)
+    assert set(made["height"]) == {1.7}
+
+
+def test_truncation_leaves_no_heap_at_the_bound():
+    given = {"age": {"median": 60, "cv": 0.3, "lower": 50, "upper": 65}}
+    ages = build(2000, population=given).covariates["age"]
+    assert ages.min() >= 50
+    assert ages.max() <= 65
+    assert ages.n_unique() == 2000
+
+
+def test_correlations():
+    made = build(4000, correlations={("age", "egfr"): -0.5}).covariates
+    assert np.corrcoef(made["age"], made["egfr"])[0, 1] == pytest.approx(-0.5, abs=0.05)
+    assert np.corrcoef(made["age"], made["weight"])[0, 1] == pytest.approx(0, abs=0.05)
+
+
+def test_a_correlation_leaves_the_marginals():
+    alone, both = build(4000, correlations={}), build(4000, correlations={("age", "egfr"): -0.8})
+    assert np.sort(both.covariates["egfr"])[::400] == pytest.approx(
+        np.sort(alone.covariates["egfr"])[::400], rel=0.1
+    )
+    assert alone.covariates["age"].equals(both.covariates["age"])
+
+
+def test_impossible_correlations():
+    wrong = {("age", "egfr"): 0.95, ("age", "weight"): 0.95, ("egfr", "weight"): -0.95}
+    with pytest.raises(CohortError, match="positive definite"):
+        build(5, correlations=wrong)
+
+
+def test_covariate_effects():
+    made = build(300)
+    weight, egfr = made.codes["weight"], made.codes["egfr"]
+    same = cohort.parameters_of(Model(), made, {"CL": 90.0})["CL"]
+    assert np.array_equal(same, made.parameters["CL"])
+    eta = np.log(made.parameters["CL"] / 90 / (weight / 70) ** 0.75 / (egfr / 90) ** 0.4)
+    assert eta.std() == pytest.approx(np.sqrt(np.log(1 + 0.4**2)), rel=0.1)
+    assert abs(np.corrcoef(eta, weight)[0, 1]) < 0.15
+    assert made.parameters["V"] == pytest.approx(np.where(made.codes["female"] == 1, 160, 200))
+
+
+def test_parameters_keep_to_their_ranges():
+    made = build(2000)
+    assert np.all((made.parameters["F"] > 0) & (made.parameters["F"] < 1))
+    assert np.median(made.parameters["F"]) == pytest.approx(0.3, abs=0.02)
+    assert made.parameters["k"].mean() == pytest.approx(2.0, abs=0.02)
+    assert "diary_only" not in made.parameters
+
+
+def test_another_drug_keeps_the_person():
+    made = build(50)
+    other = cohort.parameters_of(Model(), made, {"CL": 45.0, "new": 3.0}, {"new": 0.2})
+    assert other["CL"] == pytest.approx(made.parameters["CL"] / 2)
+    assert other["new"].std() > 0.3
+    each = cohort.parameters_of(Model(), made, {"CL": np.full(50, 45.0)})
+    assert np.array_equal(each["CL"], other["CL"])
+
+
+def test_another_seed_is_other_people():
+    other = cohort.build(Model(), None, 50, SEED + 1, program=PROGRAM)
+    assert not np.any(other.parameters["CL"] == build(50).parameters["CL"])
+
+
+def test_take_and_join():
+    made = build(30)
+    mask = np.arange(30) % 3 == 0
+    assert made.take(mask).ids.tolist() == list(range(0, 30, 3))
+    back = cohort.Cohort.join([made.take([0, 1]), made.take([2])])
+    assert back.ids.tolist() == [0, 1, 2]
+    assert back.covariates.equals(made.covariates[:3])
+    assert np.array_equal(back.parameters["CL"], made.parameters["CL"][:3])
+
+
+def test_people_who_are_not_kept_are_never_solved():
+    solved = []
+
+    class Counting(Model):
+        def baseline(self, program, parameters):
+            solved.append(len(parameters["CL"]))
+            return super().baseline(program, parameters)
+
+    old = cohort.build(Counting(), None, 100, SEED, program=PROGRAM, keep=lambda codes: codes["age"] >= 65)
+    assert solved == [len(old)]
+    assert set(old.ids) < set(range(100))
+    assert old.covariates["age"].min() >= 65
+    nobody = cohort.build(Counting(), None, 10, SEED, program=PROGRAM, keep=lambda codes: codes["age"] > 900)
+    assert len(nobody) == 0
+
+
+def test_write_and_read(tmp_path):
+    made = build(20)
+    made.write(tmp_path / "people.parquet")
+    back = cohort.Cohort.read(tmp_path / "people.parquet")
+    assert back.covariates.equals(made.covariates)
+    assert np.array_equal(back.start, made.start)
+    assert back.seed == SEED
+    assert back.states == made.states
+    assert {name: values.tolist() for name, values in back.parameters.items()} == {
+        name: values.tolist() for name, values in made.parameters.items()
+    }
+    with pytest.raises(CohortError, match="exists"):
+        made.write(tmp_path / "people.parquet")
+    made.write(tmp_path / "people.parquet", overwrite=True)
+    (tmp_path / "garbage.parquet").write_bytes(b"garbage")
+    with pytest.raises(CohortError, match="not a cohort"):
+        cohort.Cohort.read(tmp_path / "garbage.parquet")
+
+
+def test_effective_size():
+    made = build(10)
+    assert made.effective_size == pytest.approx(10)
+
+
+@pytest.mark.parametrize(
+    ("population", "message"),
+    [
+        ({"agee": {"median": 50}}, "Did you mean 'age'"),
+        ({"age": {"median": 50, "lower": 60}}, "lies outside"),
+        ({"age": {"distribution": "nromal"}}, "Did you mean 'normal'"),
+        ({"age": {"cv": -1}}, "at least 0"),
+        ({"age": {"spread": 1}}, "unknown field 'spread'"),
+        ({"weight": {"median": -3, "lower": -9}}, "above 0"),
+        ({"female": {"median": 40}}, "from 0 to 1"),
+        ({"cyp2d6": {"values": {"poor": 0.4}}}, "add up to 1"),
+        ({"age": {"lower": 70, "upper": 60}}, "is above upper"),
+    ],
+)
+def test_bad_populations(population, message):
+    with pytest.raises(CohortError, match=message):
+        build(3, population=population)
+
+
+def test_all_problems_are_told_at_once():
+    with pytest.raises(CohortError) as caught:
+        build(3, population={"agee": {"median": 50}, "female": {"median": 4}})
+    assert len(caught.value.problems) == 2
+
+
+@pytest.mark.parametrize("effect", ["weight^x", "shoe^2", "female^2", "weight", "age*-1"])
+def test_effects_that_cannot_be_read(effect):
+    table = pl.DataFrame(
+        [{"id": "CL", "value": 1.0, "distribution": "fixed", "cv": None, "covariates": effect}]
+    )
+    with pytest.raises(CohortError, match=r"effect|divides"):
+        cohort.variations(table, cohort.marginals(covariate_table()))
+
+
+def test_public_names():
+    assert cohort.__all__ == [
+        "DISTRIBUTIONS",
+        "Cohort",
+        "Marginal",
+        "Variation",
+        "build",
+        "correlations",
+        "draw_covariates",
+        "individual",
+        "marginals",
+        "parameters_of",
+        "people",
+        "variations",
+    ]

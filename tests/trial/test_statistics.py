@@ -1,0 +1,101 @@
+"""Estimates and contrasts against published and textbook numbers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from opiome.trial import Answers
+from opiome.trial._statistics import contrast, estimate, predicted_difference, predictive
+
+
+def share(count, n):
+    return Answers("proportion", np.repeat([1.0, 0.0], [count, n - count]))
+
+
+def times(values, events):
+    return Answers("time", np.asarray(values, dtype=float), np.asarray(events, dtype=bool))
+
+
+# 6-mercaptopurine v placebo, remission in weeks (Freireich 1963, Blood 21:699), a standard survival example
+DRUG = times(
+    [6, 6, 6, 6, 7, 9, 10, 10, 11, 13, 16, 17, 19, 20, 22, 23, 25, 32, 32, 34, 35],
+    [1, 1, 1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 0, 0, 1, 1, 0, 0, 0, 0, 0],
+)
+PLACEBO = times([1, 1, 2, 2, 3, 4, 4, 5, 5, 8, 8, 8, 8, 11, 11, 12, 12, 15, 17, 22, 23], [1] * 21)
+
+
+def test_wilson_interval():
+    # Newcombe 1998, Stat Med 17:857: 81/263 has the Wilson interval 0.2553 to 0.3662
+    found = estimate(share(81, 263))
+    assert (found.low, found.high) == pytest.approx((0.2553, 0.3662), abs=1e-4)
+
+
+def test_risk_difference():
+    # Newcombe 1998, Stat Med 17:873: 56/70 v 48/80, hybrid score interval 0.0524 to 0.3339
+    found = contrast(share(56, 70), share(48, 80))
+    assert (found.value, found.low, found.high) == pytest.approx((0.2, 0.0524, 0.3339), abs=1e-4)
+    assert found.measure == "risk difference"
+
+
+def test_arms_that_agree_in_everyone():
+    assert contrast(share(5, 5), share(7, 7)).p == 1.0
+    assert contrast(share(0, 5), share(0, 7)).p == 1.0
+
+
+def test_welch():
+    a, b = Answers("mean", np.array([1.0, 2, 3, 4, np.nan])), Answers("mean", np.array([2.0, 4, 6, 8]))
+    found = contrast(a, b)
+    # t = -2.5 / sqrt(1.667/4 + 6.667/4) = -1.7321 with 4.41 degrees of freedom
+    assert found.value == pytest.approx(-2.5)
+    assert found.p == pytest.approx(0.1515, abs=1e-3)
+    assert estimate(a).n == 4
+
+
+def test_kaplan_meier_median():
+    assert estimate(DRUG).value == 23
+    assert estimate(PLACEBO).value == 8
+    low, high = estimate(PLACEBO).low, estimate(PLACEBO).high
+    assert (low, high) == (4, 11)  # log-log interval, as in R's survfit(conf.type = "log-log")
+
+
+def test_log_rank():
+    found = contrast(DRUG, PLACEBO)
+    assert found.p == pytest.approx(4.17e-5, rel=0.01)  # chi-square 16.79
+    assert found.value == 15
+
+
+def test_median_that_is_not_reached():
+    found = estimate(times([10, 10, 10], [True, False, False]))
+    assert math.isinf(found.value)
+    assert math.isnan(contrast(times([1, 2], [0, 0]), times([1, 2], [0, 0])).p)
+
+
+@pytest.mark.parametrize("n", [50, 270])
+def test_predictive_intervals_cover_repetitions(n):
+    rng = np.random.default_rng(1)
+    low, high = predictive(share(3000, 10000), n)
+    repeats = rng.binomial(n, 0.3, 4000) / n
+    assert np.mean((repeats >= low) & (repeats <= high)) == pytest.approx(0.92, abs=0.03)
+    sample = Answers("mean", rng.normal(2, 3, 20000))
+    low, high = predictive(sample, n)
+    repeats = rng.normal(2, 3, (4000, n)).mean(axis=1)
+    assert np.mean((repeats >= low) & (repeats <= high)) == pytest.approx(0.9, abs=0.02)
+    sample = times(rng.exponential(20, 20000), np.ones(20000))
+    low, high = predictive(sample, n)
+    repeats = np.median(rng.exponential(20, (4000, n)), axis=1)
+    assert np.mean((repeats >= low) & (repeats <= high)) == pytest.approx(0.9, abs=0.03)
+
+
+def test_predicted_difference_covers_repetitions():
+    rng = np.random.default_rng(2)
+    low, high = predicted_difference(share(4760, 10000), share(3460, 10000), 273, 272)
+    repeats = rng.binomial(273, 0.476, 4000) / 273 - rng.binomial(272, 0.346, 4000) / 272
+    assert np.mean((repeats >= low) & (repeats <= high)) == pytest.approx(0.9, abs=0.02)
+
+
+def test_a_small_simulation_predicts_less():
+    narrow, wide = predictive(share(3000, 10000), 100), predictive(share(30, 100), 100)
+    assert wide[1] - wide[0] > 1.2 * (narrow[1] - narrow[0])
