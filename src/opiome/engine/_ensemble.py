@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from opiome.engine import _schedule
+from opiome.engine import _schedule, _triggers
 from opiome.engine._events import EventTable, check
 from opiome.engine._outcome import REMEDY, Failure, Outcome
 from opiome.errors import DoseError, InputError, Problem, nearest
@@ -64,6 +64,8 @@ class Ensemble:
         self._kinds: list[int] = []  # kinds of dose, each with a remembered first step
         self._h = np.zeros((n, 1))
         self._rates, self._running = np.zeros((n, 0)), np.zeros((n, 0), np.int64)
+        self._triggers = _triggers.tables(program._meta["triggers"])
+        self._flags, self._pending = _triggers.memory(program._meta["triggers"], n)
         self._table = EventTable()
         self._actions: _schedule.Actions | None = None
         if events is not None and len(events):
@@ -197,22 +199,24 @@ class Ensemble:
         for i, kind in enumerate(self._kinds):
             slots[kind] = i
         values = np.empty((n, len(times), len(p.outputs)))
-        code = np.array([p._code.address(k) for k in ("prep", "step", "accept", "obs")], np.int64)
+        code = np.array([p._code.address(k) for k in ("prep", "step", "accept", "obs", "watch", "affect")], np.int64)
         from opiome.engine._tableaux import METHODS
 
         dense = np.array(METHODS[p.method].dense)
         guard = np.where(self._signed, -np.inf, GUARD)
         ns, ni = len(p.states), len(self._inputs)
         rows = 8 + 4 * ns + p._slots + ni + len(p.outputs) + 2 * (ns // 8 + 1) + ni // 8 + 1
-        rows += p._meta["prepared"] + p._meta["work_rows"]
+        rows += p._meta["prepared"] + p._meta["work_rows"] + len(self._flags[0]) + self._triggers.rows
 
         def work(first: int, last: int) -> None:
             memory, base = p._workspace(rows)
             _driver.integrate(
                 code, first, last, self.time, float(until), self._matrix, self.states, self._origin, self._peak, self._h,
                 self._rates, self._running, np.array(self._inputs, np.int64), common, own, begin, slots, times, values,
-                self._atol, guard, self._control, dense, p._meta["stage_row"], self.outcome, self._when, self._what,
-                self._steps, memory, base,
+                self._atol, guard, self._control, dense, p._meta["stage_row"],
+                p._meta["work_rows"], self.outcome, self._when, self._what,
+                self._steps, self._flags, self._pending, self._triggers.kinds, self._triggers.first,
+                self._triggers.assigned, memory, base,
             )  # fmt: skip
 
         pieces = min(self.threads, max(1, n // 8))

@@ -87,17 +87,14 @@ class Kernels:
     def text(self) -> str:
         """The module that integrates."""
         s = self.system
+        arguments = "ptr noalias %t, ptr noalias %y, ptr noalias %par, ptr noalias %pre"
         parts = [
-            self._columns(
-                "rhs", "ptr noalias %t, ptr noalias %y, ptr noalias %par, ptr noalias %pre", s.rates
-            ),
+            self._columns("rhs", arguments, s.rates),
             self._jacobian_lu(rowwise=False),
             self._solve(),
-            self._columns(
-                "obs",
-                "ptr noalias %t, ptr noalias %y, ptr noalias %par, ptr noalias %pre",
-                list(s.outputs.values()),
-            ),
+            self._columns("obs", arguments, list(s.outputs.values())),
+            self._columns("watch", arguments, self._conditions()),
+            self._columns("affect", arguments, self._effects()),
             self._start(),
         ]
         parts += [self._step(), self._accept(), self._prepare()]
@@ -114,6 +111,19 @@ class Kernels:
         ]
         parts.append(self._prepare())
         return DECLARATIONS + "\n".join(parts)
+
+    def _conditions(self) -> list[int]:
+        """One row per trigger: 1 where its condition holds."""
+        g = self.graph
+        return [g.select(k.condition, g.one, g.zero) for k in self.system.triggers]
+
+    def _effects(self) -> list[int]:
+        """Rows of every trigger: delay, priority, then the values that it assigns."""
+        g, rows = self.graph, []
+        for k in self.system.triggers:
+            rows += [g.zero if k.delay is None else k.delay, g.zero if k.priority is None else k.priority]
+            rows += [node for _, _, node in k.assigned]
+        return rows
 
     # straight-line kernels
     def _emitter(self, *, hoist: bool = True) -> Emitter:

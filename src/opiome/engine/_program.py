@@ -81,6 +81,15 @@ def _generate(sbml: str, outputs: Sequence[str] | None, method: str) -> tuple[di
         "work_rows": layout.work_rows,
         "pattern": [[i, j, graph.level[node]] for (i, j), node in kernels.jacobian.items()],
         "autonomous": layout.autonomous,
+        "triggers": [
+            {
+                "initially": k.initially,
+                "persistent": k.persistent,
+                "at_trigger": k.values_at_trigger,
+                "assigned": [[int(kind == "par"), index] for kind, index, _ in k.assigned],
+            }
+            for k in system.triggers
+        ],
     }
     return meta, binary
 
