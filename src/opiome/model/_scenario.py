@@ -48,11 +48,18 @@ class Scenario:
 
 @dataclass(frozen=True)
 class ScenarioValues:
-    """What each case read: means over the reading times of its scenario."""
+    """What each case read, means over the reading times of its scenario, and where it stood at its end.
+
+    ``values`` is (n cases, n names) in the units of the model, ``states`` (n, n states) at time ``time`` (h),
+    ``parameters`` one column (n,) per parameter of the program, ``outcome`` (n,) of :class:`opiome.engine.Outcome`.
+    """
 
     names: tuple[str, ...]
-    values: NDArray[np.float64]  # (n cases, n names)
-    outcome: NDArray[np.int64]  # (n cases,)
+    values: NDArray[np.float64]
+    time: float
+    states: NDArray[np.float64]
+    parameters: Mapping[str, NDArray[np.float64]]
+    outcome: NDArray[np.int64]
 
     def of(self, variable: str) -> NDArray[np.float64]:
         """Return a variable's or state's value in every case, shape (n,)."""
@@ -295,12 +302,14 @@ def _read(
     chosen: Sequence[Scenario],
 ) -> ScenarioValues:
     """Advance to every reading time and average what each case reads."""
-    names = tuple(program.outputs) + tuple(program.states)
+    names = (*program.outputs, *(state for state in program.states if state not in program.outputs))
+    extra = [program.states.index(name) for name in names[len(program.outputs) :]]
     total = np.zeros((len(chosen), len(names)))
-    count = np.array([len(scenario.reads) for scenario in chosen], dtype=np.float64)
+    time = 0.0
     for time in sorted({time for scenario in chosen for time in scenario.reads}):
-        block = run.advance(time, at=np.array([time]))
-        now = np.concatenate([np.asarray(block.values)[:, -1, :], np.asarray(run.states)], axis=1)
+        values = run.advance(time, at=np.array([time])).values[:, -1, :]
         reading = np.array([time in scenario.reads for scenario in chosen])
-        total[reading] += now[reading]
-    return ScenarioValues(names, total / count[:, None], np.asarray(run.outcome, dtype=np.int64))
+        total[reading] += np.concatenate([values, run.states[:, extra]], axis=1)[reading]
+    count = np.array([len(scenario.reads) for scenario in chosen], dtype=np.float64)
+    outcome = np.asarray(run.outcome, dtype=np.int64)
+    return ScenarioValues(names, total / count[:, None], time, np.array(run.states), parameters, outcome)

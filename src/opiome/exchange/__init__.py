@@ -1,0 +1,10 @@
+"""The model in the formats that other simulators read.
+
+``export_sbml`` writes one SBML file: the model, or one patient of it with doses, annotated with its sources.
+"""
+
+from __future__ import annotations
+
+from opiome.exchange._export import export_sbml, sbml_text
+
+__all__ = ["export_sbml", "sbml_text"]

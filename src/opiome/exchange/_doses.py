@@ -1,0 +1,121 @@
+"""One patient's doses as SBML events, so that any simulator gives them.
+
+A bolus adds to its state; an infusion raises the input rate of its state and lowers it again; a parameter change
+sets the parameter. Steady-state doses and resets have no counterpart in SBML and are refused by name.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import libsbml
+
+from opiome.errors import DoseError, Problem
+
+if TYPE_CHECKING:
+    from opiome.engine import EventTable
+
+__all__ = ["add_doses"]
+
+_DOSE, _SET = 1, 2
+_EVERYONE = -1
+
+
+def add_doses(document: libsbml.SBMLDocument, events: EventTable, patient: int) -> None:
+    """Write the events of one patient row into a document; raises DoseError for what SBML cannot say."""
+    problems = []
+    sbml = document.getModel()
+    for row in range(len(events)):
+        if events.ID[row] not in (_EVERYONE, patient) or not events.EVID[row]:
+            continue
+        if events.EVID[row] not in (_DOSE, _SET) or events.SS[row]:
+            what = "a steady-state dose" if events.SS[row] else f"EVID {events.EVID[row]}"
+            problems.append(
+                Problem(
+                    f"event row {row}: {what} cannot be written as an SBML event",
+                    field="SS" if events.SS[row] else "EVID",
+                    expected="doses and parameter changes",
+                    remedy="give the doses one by one",
+                )
+            )
+            continue
+        _add(sbml, events, row)
+    if problems:
+        raise DoseError(problems)
+
+
+def _add(sbml: libsbml.Model, events: EventTable, row: int) -> None:
+    target = str(events.CMT[row])
+    amount = float(events.AMT[row]) * float(events.F[row])
+    duration = float(events.DUR[row])
+    if not duration and events.RATE[row] > 0:
+        duration = amount / float(events.RATE[row])
+    for repeat in range(int(events.ADDL[row]) + 1):
+        time = float(events.TIME[row] + repeat * events.II[row])
+        name = f"dose_{row}_{repeat}"
+        if events.EVID[row] == _SET:
+            sbml.getParameter(target).setConstant(False)
+            _event(sbml, f"set_{row}_{repeat}", time, target, f"{float(events.AMT[row])!r}")
+        elif duration:
+            rate = _input_rate(sbml, target)
+            time += float(events.LAG[row])
+            _event(sbml, name, time, rate, f"{rate} + {amount / duration!r}")
+            _event(sbml, f"{name}_end", time + duration, rate, f"{rate} - {amount / duration!r}")
+        else:
+            _event(sbml, name, time + float(events.LAG[row]), target, f"{target} + {amount!r}")
+
+
+def _input_rate(sbml: libsbml.Model, state: str) -> str:
+    """Return the parameter that holds the state's input per hour, added to its rate where it is new."""
+    name = f"input_{state}"
+    if sbml.getParameter(name) is None:
+        parameter = sbml.createParameter()
+        parameter.setId(name)
+        parameter.setValue(0.0)
+        parameter.setConstant(False)
+        rule = sbml.getRateRule(state)
+        parameter.setUnits(_per_hour(sbml, sbml.getParameter(state).getUnits()))
+        rule.setMath(libsbml.parseL3Formula(f"({libsbml.formulaToL3String(rule.getMath())}) + {name}"))
+    return name
+
+
+def _per_hour(sbml: libsbml.Model, unit: str) -> str:
+    name = f"{unit}_per_model_hour"
+    if sbml.getUnitDefinition(name) is None:
+        known = sbml.getUnitDefinition(unit)
+        definition = known.clone() if known is not None else libsbml.UnitDefinition(sbml.getSBMLNamespaces())
+        definition.setId(name)
+        if known is None:
+            _unit(definition, libsbml.UnitKind_forName(unit), 1, 1.0)
+        _unit(definition, libsbml.UNIT_KIND_SECOND, -1, 3600.0)
+        sbml.addUnitDefinition(definition)
+    return name
+
+
+def _unit(definition: libsbml.UnitDefinition, kind: int, exponent: int, multiplier: float) -> None:
+    part = definition.createUnit()
+    part.setKind(kind)
+    part.setExponent(exponent)
+    part.setScale(0)
+    part.setMultiplier(multiplier)
+
+
+def _event(sbml: libsbml.Model, name: str, time: float, target: str, formula: str) -> None:
+    event = sbml.createEvent()
+    event.setId(name)
+    event.setUseValuesFromTriggerTime(False)
+    trigger = event.createTrigger()
+    trigger.setInitialValue(False)
+    trigger.setPersistent(True)
+    hour = sbml.getTimeUnits()
+    trigger.setMath(_formula(f"time >= {time!r} {hour}"))
+    unit = sbml.getParameter(target).getUnits()
+    assignment = event.createEventAssignment()
+    assignment.setVariable(target)
+    assignment.setMath(_formula(f"{formula} {unit}"))
+
+
+def _formula(text: str) -> libsbml.ASTNode:
+    settings = libsbml.L3ParserSettings()
+    settings.setParseUnits(True)
+    return libsbml.parseL3FormulaWithSettings(text, settings)

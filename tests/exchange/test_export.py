@@ -1,0 +1,113 @@
+"""Exported SBML says what the model says, and another simulator computes the same curves from it."""
+
+from __future__ import annotations
+
+import libsbml
+import numpy as np
+import pytest
+import roadrunner
+
+from opiome import engine, exchange, model
+from opiome.errors import DoseError, InputError
+
+HOURS = np.array([0.0, 5.5, 11.5, 13.0, 20.0, 30.0, 47.0])
+
+
+@pytest.fixture
+def toy(folder):
+    return model.load(folder.path)
+
+
+def read(text: str) -> libsbml.SBMLDocument:
+    return libsbml.readSBMLFromString(text)
+
+
+def test_export_is_consistent_and_annotated(toy, tmp_path):
+    path = exchange.export_sbml(tmp_path / "toy.xml", toy)
+    document = libsbml.readSBMLFromFile(str(path))
+    assert document.checkConsistency() == 0
+    sbml = document.getModel()
+    resources = [
+        sbml.getParameter("half").getCVTerm(i).getResourceURI(0)
+        for i in range(sbml.getParameter("half").getNumCVTerms())
+    ]
+    assert resources == ["https://identifiers.org/doi:10.1000/h"]
+    assert sbml.getParameter("k_tolerance").getSBOTermID() == "SBO:0000009"
+    assert sbml.getParameter("edge_signal_tolerance").getCVTerm(0).getResourceURI(0).endswith("10.1000/e")
+    assert "grade B" in sbml.getParameter("half").getNotesString()
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("Oosten 2017 doi:10.1007/s40262-016-0471-7", ["doi:10.1007/s40262-016-0471-7"]),
+        ("a doi:10.1/x", []),
+        ("Mora 2012 PMID 21934595; doi:10.1016/j.x.2", ["doi:10.1016/j.x.2", "pubmed:21934595"]),
+        ("M3G and PD-L1 PMC7877184", ["pmc:PMC7877184"]),
+        ("assumed", []),
+    ],
+)
+def test_identifiers(source, expected):
+    from opiome.exchange._annotate import identifiers
+
+    assert identifiers(source) == [f"https://identifiers.org/{name}" for name in expected]
+
+
+def test_a_patient_is_the_same_elsewhere(toy):
+    """Bolus, lag, repeats, bioavailability, infusions that overlap and a parameter change, in libRoadRunner."""
+    rows = [
+        {"TIME": 0.0, "AMT": 1e5, "CMT": "opioid_depot", "II": 12.0, "ADDL": 2, "F": 0.5},
+        {"TIME": 1.0, "AMT": 5e4, "CMT": "opioid_blood", "LAG": 0.5, "ID": 0},
+        {"TIME": 6.0, "AMT": 3e4, "CMT": "opioid_blood", "DUR": 8.0},
+        {"TIME": 7.0, "AMT": 3e4, "CMT": "opioid_blood", "RATE": 5e3},
+        {"TIME": 12.0, "AMT": 0.5, "EVID": 2, "CMT": "edge_signal_tolerance"},
+        {"TIME": 2.0, "AMT": 9e9, "CMT": "opioid_depot", "ID": 1},
+    ]
+    events = engine.EventTable.from_rows(rows)
+    parameters, start = {"opioid_CL": 70.0, "half": 30.0}, {"tolerance": 1.2}
+    program = engine.compile(toy.sbml)
+    states = program.start(parameters, n=2)
+    states[:, program.states.index("tolerance")] = 1.2
+    run = program.ensemble(parameters, n=2, start=states, events=events, rtol=1e-8)
+    ours = run.advance(HOURS[-1], at=HOURS).values[0]
+
+    text = exchange.sbml_text(toy, parameters=parameters, start=start, events=events, patient=0)
+    other = roadrunner.RoadRunner(text)
+    other.integrator.relative_tolerance = 1e-9
+    other.integrator.absolute_tolerance = 1e-9
+    other.timeCourseSelections = list(program.outputs)
+    theirs = np.array(other.simulate(times=[*HOURS, HOURS[-1] + 1.0]))[: len(HOURS)]
+    late = HOURS > 0  # at time 0 the first dose is given: before it here, after it there
+    np.testing.assert_allclose(ours[late], theirs[late], rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [({"SS": 1, "II": 12.0}, "steady-state dose"), ({"EVID": 3}, "EVID 3"), ({"EVID": 4}, "EVID 4")],
+)
+def test_what_sbml_cannot_say_is_refused(toy, row, words):
+    events = engine.EventTable.from_rows([{"TIME": 0.0, "AMT": 1.0, "CMT": "opioid_depot", **row}])
+    with pytest.raises(DoseError, match=words):
+        exchange.sbml_text(toy, events=events)
+
+
+def test_unknown_names(toy):
+    with pytest.raises(InputError) as caught:
+        exchange.sbml_text(toy, parameters={"opioid_Cl": 1.0}, start={"tolerence": 1.0})
+    assert [p.remedy for p in caught.value.problems] == [
+        "did you mean 'opioid_CL'?",
+        "did you mean 'tolerance'?",
+    ]
+
+
+def test_a_file_is_not_overwritten_unasked(toy, tmp_path):
+    path = tmp_path / "toy.xml"
+    exchange.export_sbml(path, toy)
+    with pytest.raises(InputError, match="exists already"):
+        exchange.export_sbml(path, toy)
+    assert exchange.export_sbml(path, toy, overwrite=True) == path
+
+
+def test_unwritable_place(toy, tmp_path):
+    with pytest.raises(InputError, match="cannot be written"):
+        exchange.export_sbml(tmp_path / "no" / "toy.xml", toy)
