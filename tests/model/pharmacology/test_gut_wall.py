@@ -1,0 +1,78 @@
+"""Opioids and antagonists at the mu receptors of the gut wall."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+MORPHINE_100 = ("morphine", "CR", "opioid", 50.0, 0.0, 12.0, 336.0)
+
+
+def test_morphine_constipates_already_at_low_dose(half: Any, daily: Any) -> None:
+    signal = [
+        half.course([daily("morphine CR", dose)], 168, ["enteric_signal"]).mean("enteric_signal", 96, 165)
+        for dose in (22, 60, 130)
+    ]
+    assert signal[0] > 0.15
+    assert signal[1] > 0.3
+    assert signal[2] < 2 * signal[1]  # dose is a weak predictor
+
+
+def test_patches_and_tapentadol_spare_the_gut(half: Any, daily: Any) -> None:
+    signal = {
+        name: half.course([daily(name, 60)], 336, ["enteric_signal"]).mean("enteric_signal", 264, 333)
+        for name in ("morphine CR", "oxycodone CR", "fentanyl TD", "buprenorphine TD", "tapentadol CR")
+    }
+    assert signal["oxycodone CR"] == pytest.approx(signal["morphine CR"], rel=0.15)
+    for name in ("fentanyl TD", "buprenorphine TD", "tapentadol CR"):
+        assert 0.3 < signal[name] / signal["morphine CR"] < 0.7, name
+
+
+ANTAGONISTS = {
+    "naldemedine 0.1": ("naldemedine", "oral", "antagonist", 0.1, 168.0, 24.0, 336.0),
+    "naldemedine 0.2": ("naldemedine", "oral", "antagonist", 0.2, 168.0, 24.0, 336.0),
+    "naldemedine 0.4": ("naldemedine", "oral", "antagonist", 0.4, 168.0, 24.0, 336.0),
+    "naloxegol 25": ("naloxegol", "oral", "antagonist", 25.0, 168.0, 24.0, 336.0),
+    "methylnaltrexone 12": ("methylnaltrexone", "SC", "antagonist", 12.0, 168.0, 48.0, 336.0),
+    "naloxone 20": ("naloxone", "CR", "antagonist", 20.0, 168.0, 12.0, 336.0),
+}
+
+
+@pytest.fixture(scope="module")
+def antagonised(half: Any) -> dict[str, Any]:
+    read = ["enteric_signal", "central_signal", "nrs", "cows"]
+    courses = {"none": half.course([MORPHINE_100], 336, read, step=1.0)}
+    for name, dose in ANTAGONISTS.items():
+        courses[name] = half.course([MORPHINE_100, dose], 336, read, step=1.0)
+    return courses
+
+
+def test_antagonists_free_the_gut(antagonised: dict[str, Any]) -> None:
+    signal = {name: course.mean("enteric_signal", 288, 335) for name, course in antagonised.items()}
+    left = {name: value / signal["none"] for name, value in signal.items()}
+    assert left["naldemedine 0.2"] < 0.45
+    assert left["naldemedine 0.4"] < left["naldemedine 0.2"] < left["naldemedine 0.1"] < 1
+    assert 0.4 < left["naloxegol 25"] < 0.8
+    assert left["naloxone 20"] < 0.5
+    # a subcutaneous dose acts within the hour and is gone by the next day
+    with_it, without = (antagonised[name]["enteric_signal"] for name in ("methylnaltrexone 12", "none"))
+    assert with_it[169] < 0.5 * without[169]
+    assert with_it[192] > 0.8 * without[192]
+
+
+def test_antagonists_spare_the_brain(antagonised: dict[str, Any]) -> None:
+    none = antagonised["none"]
+    for name, course in antagonised.items():
+        assert abs(course.mean("nrs", 288, 335) - none.mean("nrs", 288, 335)) < 0.15, name
+        assert course.mean("cows", 168, 335) < none.mean("cows", 168, 335) + 0.5, name
+        if name != "naloxone 20":
+            spared = course.mean("central_signal", 288, 335) / none.mean("central_signal", 288, 335)
+            assert spared == pytest.approx(1, abs=0.02)
+
+
+def test_fixed_combination_is_both_drugs(half: Any) -> None:
+    parts = half.model.compartments("oxycodone/naloxone", "CR", "")
+    apart = half.model.compartments("oxycodone", "CR", "opioid")
+    assert {name: parts[name] for name in apart} == apart
+    assert parts["antagonist_depot_pr"] == pytest.approx(0.5 / 363.8 * 351.8, rel=1e-3)
