@@ -50,7 +50,7 @@ GUT = {
 }
 CYTOKINES = {"il6": 2.0, "il6_untreated": 2.0}
 
-# oral morphine equivalents per mg, or per ug/h of a patch (CDC 2022; EAPC 75:1 for buprenorphine); interval (h)
+# oral morphine equivalents per mg or per ug/h (CDC 2022; EAPC 75:1 for buprenorphine); interval (h)
 OPIOIDS = {
     "morphine CR": (1.0, 12),
     "oxycodone CR": (1.5, 12),
