@@ -172,7 +172,7 @@ class _Reader:
         while (word := self._peek()) is not None and not word.is_number and word.key not in _STARTERS:
             if self._form():
                 continue
-            if not word.text[0].isalpha():
+            if not any(letter.isalpha() for letter in word.text):
                 break
             sentence.drug.append(word)
             self.at += 1
