@@ -26,8 +26,8 @@ def has_fma() -> bool:
     return name not in {"generic", "x86-64", "core2", "nehalem", "sandybridge", "ivybridge", "x86-64-v2"}
 
 
-@cache
 def _machine() -> Any:
+    """A target machine of its own for each use: an execution engine takes it over and frees it when it goes."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     name, features = target()
