@@ -1,0 +1,121 @@
+"""What a reader of the results must know about each sample, and the refusal of what is not stool."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from opiome.errors import Problem, ProfileError
+from opiome.microbiome._lineage import genus_key
+from opiome.microbiome._logratio import clr, replace_zeros
+from opiome.microbiome._measures import definitions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from opiome.microbiome._guilds import GuildTable
+    from opiome.microbiome._profile import Profile
+
+__all__ = ["FLAGS", "Flag", "quality", "refuse_other_sites"]
+
+FLAGS = {
+    "shallow": "fewer reads than asked for: left out of the patients",
+    "unmapped": "more than 20 % of the abundance is in no guild",
+    "family": "more than 20 % of the abundance is placed by family only",
+    "unclassified": "the pipeline could not classify more than half of the reads",
+    "dominated": "one genus makes up more than 60 %",
+    "outlier": "far from the other samples of this table",
+    "zero_unsure": "Akkermansia is zero, but the sample could not show less than 0.01 %",
+    "not_stool_like": "marker genera of another body site outweigh those of stool",
+}
+_UNMAPPED, _FAMILY, _UNCLASSIFIED, _DOMINATED, _SHOW = 0.2, 0.2, 0.5, 0.6, 1e-4
+_OUTLIER_MADS, _FEWEST = 5.0, 8
+_FOREIGN, _STOOL = 0.5, 0.1
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One remark on one sample."""
+
+    sample: str
+    flag: str
+    detail: str
+
+
+@lru_cache(maxsize=1)
+def _sites() -> dict[str, str]:
+    lines = (files("opiome.microbiome") / "body_sites.tsv").read_text(encoding="utf-8").splitlines()
+    return {genus_key(line.split("\t")[0]): line.split("\t")[1] for line in lines if not line.startswith(("#", "genus\t"))}
+
+
+def _site_shares(profile: Profile) -> tuple[NDArray[np.float64], list[str], NDArray[np.float64]]:
+    """The share of stool markers (n,), and the leading other site and its share for each sample."""
+    sites = _sites()
+    mark = [sites.get(genus_key(lineage.genus).split("_")[0], "") for lineage in profile.lineages]
+    others = sorted(set(sites.values()) - {"stool"})
+    share = {
+        site: np.asarray(profile.fractions @ np.array([m == site for m in mark], dtype=np.float64))
+        for site in ("stool", *others)
+    }
+    stacked = np.stack([share[site] for site in others])
+    return share["stool"], [others[i] for i in stacked.argmax(axis=0)], stacked.max(axis=0)
+
+
+def refuse_other_sites(profile: Profile, guilds: GuildTable) -> NDArray[np.bool_]:
+    """Return which samples (n,) do not look like stool; raises ProfileError when more than half of them do not.
+
+    A sample does not look like stool when marker genera of mouth, skin, vagina or airway hold more than 50 % and
+    those of stool, together with the other taxa of the guilds G1, G2 and G3, less than 10 %.
+    """
+    stool, site, foreign = _site_shares(profile)
+    gut = np.maximum(stool, guilds.fractions[:, 1])
+    odd = (foreign > _FOREIGN) & (gut < _STOOL)
+    if odd.mean() > 0.5:  # noqa: PLR2004 (more than half)
+        rows = np.flatnonzero(odd)
+        names = sorted({site[i] for i in rows}, key=[site[i] for i in rows].count, reverse=True)
+        raise ProfileError([
+            Problem(
+                f"sample {profile.samples[i]} holds {100 * foreign[i]:.0f} % genera of the {site[i]} and"
+                f" {100 * stool[i]:.0f} % genera of stool", file=profile.files[0] if profile.files else None,
+                field=profile.samples[i], expected="stool",
+                remedy=f"this looks like a table of the {names[0]}; if it is stool, say so with --body-site stool",
+            )
+            for i in rows[:5]
+        ])
+    return np.asarray(odd)
+
+
+def distances_to_centre(guilds: GuildTable, profile: Profile) -> NDArray[np.float64]:
+    """How far each sample (n,) is from the median of the table, in robust deviations of log-ratios of guilds."""
+    y = clr(replace_zeros(guilds.composition, profile.detection))
+    distance = np.sqrt(((y - np.median(y, axis=0)) ** 2).sum(axis=1))
+    spread = 1.4826 * np.median(np.abs(distance - np.median(distance)))
+    return np.asarray((distance - np.median(distance)) / spread) if spread > 0 else np.zeros(len(distance))
+
+
+def quality(profile: Profile, guilds: GuildTable, odd: NDArray[np.bool_], min_depth: float) -> list[Flag]:
+    """Every remark, sample by sample, in the order of :data:`FLAGS`."""
+    names, genera = profile.at_rank("genus")
+    top = genera.argmax(axis=1)
+    akkermansia = np.array([genus_key(lineage.genus) == definitions()["akkermansia"].label.casefold()
+                            for lineage in profile.lineages], dtype=np.float64)
+    zero = np.asarray(profile.fractions @ akkermansia) <= 0
+    far = distances_to_centre(guilds, profile) if len(profile.samples) >= _FEWEST else np.zeros(len(profile.samples))
+    flags: list[Flag] = []
+    for i, sample in enumerate(profile.samples):
+        seen = {
+            "shallow": profile.depth[i] < min_depth and f"{profile.depth[i]:.0f} reads",
+            "unmapped": guilds.mapped[i] < 1 - _UNMAPPED and f"{100 * (1 - guilds.mapped[i]):.0f} %",
+            "family": guilds.by_level["family"][i] > _FAMILY and f"{100 * guilds.by_level['family'][i]:.0f} %",
+            "unclassified": profile.set_apart[i] > _UNCLASSIFIED and f"{100 * profile.set_apart[i]:.0f} %",
+            "dominated": genera[i, top[i]] > _DOMINATED and f"{names[top[i]]} {100 * genera[i, top[i]]:.0f} %",
+            "outlier": far[i] > _OUTLIER_MADS and f"{far[i]:.1f} robust deviations",
+            "zero_unsure": zero[i] and profile.detection[i] > _SHOW and f"limit {100 * profile.detection[i]:.2g} %",
+            "not_stool_like": bool(odd[i]) and "see the composition",
+        }
+        flags += [Flag(sample, name, str(detail)) for name, detail in seen.items() if detail]
+    return flags

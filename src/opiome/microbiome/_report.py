@@ -1,0 +1,141 @@
+"""The cohort report: one HTML file without scripts or anything from outside."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from opiome.microbiome import _figures as figures
+from opiome.microbiome._measures import definitions
+from opiome.microbiome._profile import GUILDS
+from opiome.microbiome._quality import FLAGS
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import polars as pl
+
+    from opiome.microbiome._analysis import Analysis
+    from opiome.microbiome._resample import GuildDistribution
+
+__all__ = ["write_report"]
+
+_MOST_TAXA = 15
+_MOST_FLAGS = 40
+
+
+@lru_cache(maxsize=1)
+def guild_names() -> dict[str, str]:
+    """The names of the guilds, from the model's table."""
+    lines = (files("opiome.model") / "guilds.tsv").read_text(encoding="utf-8").splitlines()
+    header = lines[0].split("\t")
+    key, name = header.index("id"), header.index("name")
+    return {cells[key]: cells[name] for cells in (line.split("\t") for line in lines[1:]) if cells[key] in GUILDS}
+
+
+def _distributions(analysis: Analysis) -> list[dict[str, str]]:
+    shown = (
+        ("shannon", {}),
+        ("akkermansia", {"logarithmic": True, "fraction": True, "marks": ((0.04799, "high from 4.8 %"),)}),
+        ("dysbiosis", {}),
+        ("toposcore", {"marks": ((0.5351, "SIG1 below"), (0.7911, "SIG2 above"))}),
+    )
+    panels = []
+    for name, more in shown:
+        values = analysis.measures[name].to_list()
+        if all(value is None for value in values):
+            continue
+        measure = definitions()[name]
+        svg = figures.strips(measure.label, values, analysis.profile.samples, analysis.groups, **more)  # type: ignore[arg-type]
+        panels.append({"svg": svg, "label": measure.label, "unit": measure.unit if name != "akkermansia" else "",
+                       "definition": measure.definition, "source": measure.source})
+    return panels
+
+
+def _summary(analysis: Analysis) -> list[dict[str, str]]:
+    """Mean and quartiles of each guild."""
+    names = guild_names()
+    out = []
+    for k, guild in enumerate(GUILDS):
+        x = 100.0 * analysis.guilds.fractions[:, k]
+        low, middle, high = np.quantile(x, [0.25, 0.5, 0.75])
+        out.append({"id": guild, "name": names[guild], "colour": figures.COLOURS[guild], "mean": f"{x.mean():.1f}",
+                    "median": f"{middle:.2g}" if middle < 10 else f"{middle:.0f}",  # noqa: PLR2004
+                    "range": f"{low:.2g} to {high:.2g}", "seen": f"{100 * (x > 0).mean():.0f}"})
+    return out
+
+
+def _flag_rows(analysis: Analysis) -> list[dict[str, str]]:
+    by_flag: dict[str, list[str]] = {}
+    for flag in analysis.flags:
+        by_flag.setdefault(flag.flag, []).append(f"{flag.sample} ({flag.detail})")
+    return [
+        {"flag": name, "meaning": meaning, "n": str(len(by_flag[name])),
+         "samples": ", ".join(by_flag[name][:_MOST_FLAGS])
+         + (f" and {len(by_flag[name]) - _MOST_FLAGS} more, in flags.tsv" if len(by_flag[name]) > _MOST_FLAGS else "")}
+        for name, meaning in FLAGS.items() if name in by_flag
+    ]
+
+
+def write_report(analysis: Analysis, path: Path, cohort: pl.DataFrame, distribution: GuildDistribution | None) -> None:
+    """Write the report of a set of samples; ``cohort`` and ``distribution`` are what was made of them."""
+    from jinja2 import Environment, StrictUndefined
+
+    profile, guilds = analysis.profile, analysis.guilds
+    unmapped = guilds.unmapped().head(_MOST_TAXA)
+    comparison = None
+    if distribution is not None:
+        drawn = cohort.select([f"composition_{guild}" for guild in GUILDS]).to_numpy()
+        comparison = figures.guild_quantiles(list(distribution.comparison(drawn).iter_rows()))
+    groups = sorted(set(analysis.groups)) if analysis.groups else []
+    outliers = {flag.sample for flag in analysis.flags if flag.flag == "outlier"}
+    content = {
+        "title": ", ".join(path_.name for path_ in profile.files[:3]) or "Stool profiles",
+        "n": len(profile.samples),
+        "people": len(set(analysis.subjects)),
+        "accepted": int(analysis.accepted.sum()),
+        "format": profile.format,
+        "kind": "reads" if profile.kind == "counts" else "fractions",
+        "depth": None if profile.kind != "counts" else f"{np.median(profile.depth):,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}"),
+        "mapped": f"{100 * guilds.mapped.mean():.1f}",
+        "at_genus": f"{100 * guilds.mapped_at_genus.mean():.1f}",
+        "family": f"{100 * guilds.by_level['family'].mean():.1f}",
+        "inherited": f"{100 * guilds.inherited.mean():.1f}",
+        "set_apart": f"{100 * profile.set_apart.mean():.0f}",
+        "notes": profile.notes,
+        "min_depth": f"{analysis.min_depth:g}",
+        "version": guilds.version,
+        "reference": analysis.reference,
+        "load": analysis.load is not None,
+        "bars": figures.guild_bars(profile.samples, guilds.fractions, analysis.groups, guild_names()),
+        "summary": _summary(analysis),
+        "no_guild": figures.NO_GUILD,
+        "ordination": figures.ordination(
+            analysis.points, analysis.explained, profile.samples, analysis.subjects, analysis.groups, outliers
+        ),
+        "groups": [(name, figures.GROUPS[k % len(figures.GROUPS)]) for k, name in enumerate(groups)],
+        "repeated": len(set(analysis.subjects)) < len(profile.samples),
+        "outliers": len(outliers),
+        "distributions": _distributions(analysis),
+        "coverage": figures.coverage(dict(guilds.by_level), guilds.inherited),
+        "unmapped": [
+            {"taxon": row["taxon"], "rank": row["rank"], "mean": f"{100 * row['mean']:.2f}", "max": f"{100 * row['max']:.1f}",
+             "reason": row["reason"]}
+            for row in unmapped.iter_rows(named=True)
+        ],
+        "flags": _flag_rows(analysis),
+        "flagged": len({flag.sample for flag in analysis.flags}),
+        "batches": analysis.batches,
+        "cohort": cohort.height,
+        "drawn": distribution,
+        "comparison": comparison,
+        "definitions": [d for d in definitions().values() if d.id in analysis.measures.columns],
+    }
+    folder = files("opiome.microbiome") / "templates"
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string((folder / "cohort.html").read_text(encoding="utf-8"))
+    style = (folder / "cohort.css").read_text(encoding="utf-8")
+    path.write_text(template.render(style=style, **content), encoding="utf-8")
