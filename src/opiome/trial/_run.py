@@ -225,7 +225,7 @@ class _Collected:
             "ome": accepted.taking.ome[members],
             "followed_h": group.diary.followed,
             "completed": group.diary.followed >= end,
-            "weight": cohort.weights,
+            "represents": cohort.weights,
         }
         words = setting.therapy.label(accepted.taking.take(members))
         names = [Outcome(int(code)).name for code in outcome]

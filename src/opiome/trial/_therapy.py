@@ -149,10 +149,31 @@ class Therapy:
                     yield rows, opioid, self.laxatives[j] if self.laxatives else []
 
     def _slots(self, opioid: Dosing | None, laxatives: list[Dosing], arm: str | None) -> Slots:
-        """The slots of everything that these patients take; the background's are the same in every arm."""
+        """The slots of everything that these patients take; the background's are the same in every arm.
+
+        An arm that gives up the background may take its slots over: what is left of the old drug then leaves
+        with the kinetics of the new one.
+        """
+        rescue = [self.rescue] if self.rescue else []
         background = [*([opioid] if opioid else []), *laxatives, *self.other]
-        added = [*(self.arms[arm] if arm else []), *([self.rescue] if self.rescue else [])]
-        return regimen.slots([*background, *added], self.model)
+        before = regimen.slots([*background, *rescue], self.model)
+        if arm is None:
+            return before
+        if not self.study.arms[arm].keep_background:
+            return before | regimen.slots([*self.arms[arm], *rescue], self.model)
+        together = regimen.slots([*background, *self.arms[arm], *rescue], self.model)
+        moved = [key for key, slot in before.items() if together[key] != slot]
+        if moved:
+            names = ", ".join(" ".join(key) for key in moved)
+            raise StudyError(
+                Problem(
+                    f"the arm's regimen needs the place of {names}, which the patients already take",
+                    file=self.study.name,
+                    field=f"arms.{arm}.regimen",
+                    remedy="set 'keep_background: false' or change the regimen",
+                )
+            )
+        return together
 
     def parameters(self, cohort: Cohort, taking: Taking, arm: str | None) -> dict[str, NDArray[np.float64]]:
         """The cohort's parameters with their drugs in the slots, each person's own; shape (n,) each."""
