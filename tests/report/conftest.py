@@ -12,7 +12,9 @@ ARMS = {"active": "antagonist 0.2 mg daily", "placebo": "placebo"}
 PATIENTS = 60
 WEEK = 168.0
 SPREAD = {"q05": -1.64, "q25": -0.67, "q50": 0.0, "q75": 0.67, "q95": 1.64}
-NODES = {"N1": -1.2, "N2": -0.55, "N3": 0.2, "N4": 0.3, "N5": 0.1, "N6": 0.15, "N7": -0.3, "N10": -0.1, "N12": 0.05}
+NODES = dict(zip([f"N{place}" for place in range(1, 19)], [
+    -1.9, -0.6, 0.3, 0.5, -0.2, 0.15, -0.3, -0.5, -0.8, -0.1, 0.05, 0.05, 0.02, -0.1, 0.4, 0.0, 0.0, 2.4,
+], strict=True))  # fmt: skip
 
 
 def curve(before: float, after: float, hour: float) -> float:
@@ -29,28 +31,39 @@ def bands() -> pl.DataFrame:
         "plasma_lps": (3.4, {"active": 2.9, "placebo": 3.4}, 0.5),
         "il6": (2.6, {"active": 2.4, "placebo": 2.6}, 0.5),
         "tolerance": (1.4, {"active": 1.45, "placebo": 1.5}, 0.2),
-        "rectosigmoid_G1": (4.0, {"active": 4.8, "placebo": 4.0}, 0.4),
-        "rectosigmoid_G2": (2.0, {"active": 2.8, "placebo": 2.0}, 0.4),
-        "rectosigmoid_G5": (0.5, {"active": 0.3, "placebo": 0.5}, 0.6),
+        "share_G1": (0.4, {"active": 0.46, "placebo": 0.4}, 0.4),
+        "share_G2": (0.2, {"active": 0.28, "placebo": 0.2}, 0.4),
+        "share_G5": (0.05, {"active": 0.03, "placebo": 0.05}, 0.6),
     }
     rows = []
     for arm in ARMS:
         for observable, (before, after, spread) in observables.items():
-            for day in range(-42, 85, 2):
-                hour = day * 24.0
+            for day in range(-14, 84):
+                hour = day * 24.0 + 12.0
                 middle = curve(before, after[arm], hour)
                 quantiles = {name: middle * math.exp(z * spread) for name, z in SPREAD.items()}
                 if observable == "nrs":
                     quantiles = {name: min(value, 10.0) for name, value in quantiles.items()}
                 rows.append(
-                    {"arm": arm, "observable": observable, "time_h": hour, "mean": middle, **quantiles, "n": PATIENTS}
+                    {
+                        "arm": arm,
+                        "observable": observable,
+                        "time_h": hour,
+                        "mean": middle,
+                        **quantiles,
+                        "n": PATIENTS,
+                    }
                 )
     return pl.DataFrame(rows)
 
 
-def endpoint(endpoint: str, label: str, arm: str, unit: str, numbers: tuple, published=None, role="check") -> dict:
+def endpoint(
+    endpoint: str, label: str, arm: str, unit: str, numbers: tuple, published=None, role="check"
+) -> dict:
     estimate, low, high = numbers
-    hit = None if published is None else low <= published <= high
+    told = published is not None
+    room = 0.6 * (high - low)
+    hit = low - room <= published <= high + room if told else None
     return {
         "endpoint": endpoint,
         "label": label,
@@ -68,16 +81,25 @@ def endpoint(endpoint: str, label: str, arm: str, unit: str, numbers: tuple, pub
         "source": None if published is None else "report_2026",
         "role": role if published is not None else None,
         "hit": hit,
+        "predictive_low": low - room if told else None,
+        "predictive_high": high + room if told else None,
+        "error": estimate - published if told else None,
+        "error_allowed": max(5.0 if unit == "%" else 0.0, 0.2 * published) if told else None,
+        "primary": endpoint == "responder",
     }
 
 
 def make() -> SimpleNamespace:
     """Return the tables of the made-up trial, as the runner's results hold them."""
-    responder, change, first = "Responders, 9 of 12 weeks", "Change in SBM per week, weeks 11-12", "Time to first SBM"
+    responder, change, first = (
+        "Responders, 9 of 12 weeks",
+        "Change in SBM per week, weeks 11-12",
+        "Time to first SBM",
+    )
     endpoints = pl.DataFrame(
         [
             endpoint("responder", responder, "active", "%", (50.2, 43.9, 56.1), 47.6, "fit"),
-            endpoint("responder", responder, "placebo", "%", (28.3, 23.0, 33.8), 34.6, "fit"),
+            endpoint("responder", responder, "placebo", "%", (24.3, 19.9, 29.3), 36.6, "fit"),
             endpoint("sbm", change, "active", "per week", (3.31, 2.85, 3.8), 3.42),
             endpoint("sbm", change, "placebo", "per week", (1.88, 1.5, 2.3), 2.12),
             endpoint("first", first, "active", "h", (14.2, 9.5, 20.1), 16.1),
@@ -88,39 +110,111 @@ def make() -> SimpleNamespace:
     )
     contrasts = pl.DataFrame(
         [
-            ("responder", "active", "placebo", "risk_difference", 21.9, 13.4, 30.3, 0.0002, 13.0, "report_2026", False),
-            ("sbm", "active", "placebo", "mean_difference", 1.43, 0.83, 2.05, 0.0001, 1.3, "report_2026", True),
-            ("pain", "active", "placebo", "mean_difference", -0.1, -0.38, 0.18, 0.31, None, None, None),
+            (
+                "responder",
+                "active",
+                "placebo",
+                "risk difference",
+                25.9,
+                17.4,
+                34.3,
+                0.0002,
+                13.0,
+                "report_2026",
+                False,
+                16.0,
+                35.8,
+            ),
+            (
+                "sbm",
+                "active",
+                "placebo",
+                "mean difference",
+                1.43,
+                0.83,
+                2.05,
+                0.0001,
+                1.3,
+                "report_2026",
+                True,
+                0.5,
+                2.4,
+            ),
+            (
+                "pain",
+                "active",
+                "placebo",
+                "mean difference",
+                -0.1,
+                -0.38,
+                0.18,
+                0.31,
+                None,
+                None,
+                None,
+                None,
+                None,
+            ),
         ],
-        schema=["endpoint", "arm", "reference", "measure", "estimate", "low", "high", "p", "published", "source", "hit"],
+        schema=[
+            *(
+                "endpoint",
+                "arm",
+                "reference",
+                "measure",
+                "estimate",
+                "low",
+                "high",
+                "p",
+                "published",
+                "source",
+                "hit",
+            ),
+            *("predictive_low", "predictive_high"),
+        ],
         orient="row",
     )
-    outcomes = ["completed"] * 50 + ["dropout"] * 8 + ["failed: step budget"] * 2
+    outcomes = ["OK"] * 58 + ["STEP_BUDGET"] * 2
     patients = pl.DataFrame(
         {
             "patient": list(range(PATIENTS)) * 2,
             "arm": ["active"] * PATIENTS + ["placebo"] * PATIENTS,
             "age": [40.0 + (i % 30) for i in range(2 * PATIENTS)],
             "outcome": outcomes * 2,
+            "completed": ([True] * 50 + [False] * 10) * 2,
             "screened_attempts": [1 + i % 3 for i in range(2 * PATIENTS)],
         }
     )
     nodes = pl.DataFrame(
-        [{"arm": arm, "node": node, "change": change * (1 if arm == "active" else 0.1)} for arm in ARMS
-         for node, change in NODES.items()]
+        [
+            {
+                "arm": arm,
+                "node": node,
+                "change": change * (1 if arm == "active" else 0.1),
+                "change_untreated": change * (0.2 if arm == "active" else -0.8),
+            }
+            for arm in ARMS
+            for node, change in NODES.items()
+        ]
     )  # fmt: skip
     manifest = {
-        "opiome": "0.1.0",
+        "opiome": 1,
+        "versions": {"python": "3.11.9", "opiome": "0.1.0", "numpy": "2.1.0"},
         "seed": 20260,
-        "patients": PATIENTS,
-        "model_sha256": "9f2c" * 16,
         "study_sha256": "17aa" * 16,
-        "versions": {"python": "3.11.9", "numpy": "2.1.0", "polars": "1.12.0"},
+        "model": {"species": "human", "sha256": "9f2c" * 16},
+        "twins": False,
+        "arms": {arm: {"label": label} for arm, label in ARMS.items()},
+        "seconds": {"compile": 1.2, "screening": 20.1, "treatment": 14.0, "endpoints": 0.4},
         "counts": {
             "screened": 231,
-            "screen_failures": {"sbm_per_week < 3": 96, "age 18-80": 15},
             "randomised": 120,
-            "excluded": {"step budget": 4},
+            "excluded": {
+                "entry: sbm_per_week < 3": 93,
+                "eligibility: age 18 to 80": 15,
+                "simulation failed": 3,
+            },
+            "failed": {"active": 2, "placebo": 2},
         },
         "study": {
             "name": "made-up",
@@ -129,11 +223,16 @@ def make() -> SimpleNamespace:
             "run_in": {"duration": "2 weeks"},
             "treatment": {"duration": "12 weeks"},
             "arms": {arm: {"label": label} for arm, label in ARMS.items()},
-            "endpoints": [{"id": "responder", "primary": True}, {"id": "sbm"}, {"id": "first"}, {"id": "pain"}],
+            "endpoints": [
+                {"id": "responder", "primary": True},
+                {"id": "sbm"},
+                {"id": "first"},
+                {"id": "pain"},
+            ],
             "sources": {"report_2026": "A made-up report, 2026"},
         },
     }
-    days = range(-13, 85)
+    days = [*range(-14, 0), *range(1, 85)]
     diary = pl.DataFrame(
         {
             "patient": [p for p in range(6) for _ in days] * 2,

@@ -1,6 +1,6 @@
-"""Results for readers: one self-contained HTML file, and a summary for the terminal.
+"""Results for readers: one self-contained HTML file, a picture, and a summary for the terminal.
 
-Both read only the result tables and the tables of the model. Heavy libraries are imported on first use.
+All read only the result tables and the tables of the model. Heavy libraries are imported on first use.
 """
 
 from __future__ import annotations
@@ -9,11 +9,16 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from opiome.report._page import html
+    from opiome.report._picture import picture
     from opiome.report._terminal import summary
 
-__all__ = ["html", "summary"]
+__all__ = ["html", "picture", "summary"]
 
-_HOMES = {"html": "opiome.report._page", "summary": "opiome.report._terminal"}
+_HOMES = {
+    "html": "opiome.report._page",
+    "picture": "opiome.report._picture",
+    "summary": "opiome.report._terminal",
+}
 
 
 def __getattr__(name: str) -> object:

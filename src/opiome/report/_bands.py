@@ -19,30 +19,35 @@ if TYPE_CHECKING:
     from opiome.report._palette import ArmStyle
     from opiome.report._phases import Phase
 
-__all__ = ["band_panel", "weeks_or_days"]
+__all__ = ["PANEL_HEIGHT", "PANEL_WIDTH", "band_panel"]
 
-_WIDTH, _HEIGHT = 350.0, 226.0
+PANEL_WIDTH, PANEL_HEIGHT = 350.0, 226.0
+"""Size of a panel in pixels."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 104.0, 20.0, 36.0
 _LINE = 13.0
+_GAP = 4.0
+"""Pixels between the end labels of two arms."""
 _DAY, _WEEK = 24.0, 168.0
 _SHADES = {"background": "#eceae4", "run-in": "#f6f4ee", "before randomisation": "#eceae4"}
-_LETTER = 6.1
+_LETTER = 5.8
 """Width of a letter of phase labels in pixels."""
 
 
-def band_panel(course: Course, styles: Mapping[str, ArmStyle], labels: Mapping[str, str], found: Sequence[Phase]) -> str:
+def band_panel(
+    course: Course, styles: Mapping[str, ArmStyle], labels: Mapping[str, str], found: Sequence[Phase]
+) -> str:
     """Return the panel of one course as inline SVG."""
-    drawn = figure(_WIDTH, _HEIGHT)
+    drawn = figure(PANEL_WIDTH, PANEL_HEIGHT)
     axes = drawn.add_axes(
         (
-            _LEFT / _WIDTH,
-            _BOTTOM / _HEIGHT,
-            (_WIDTH - _LEFT - _RIGHT) / _WIDTH,
-            (_HEIGHT - _TOP - _BOTTOM) / _HEIGHT,
+            _LEFT / PANEL_WIDTH,
+            _BOTTOM / PANEL_HEIGHT,
+            (PANEL_WIDTH - _LEFT - _RIGHT) / PANEL_WIDTH,
+            (PANEL_HEIGHT - _TOP - _BOTTOM) / PANEL_HEIGHT,
         )
     )
     quiet(axes)
-    size, unit = weeks_or_days(found)
+    size, unit = _weeks_or_days(found)
     first = min(frame["time_h"][0] for frame in course.by_arm.values()) / size
     last = max(frame["time_h"][-1] for frame in course.by_arm.values()) / size
     ends = [phase.end / size for phase in found]
@@ -59,18 +64,22 @@ def band_panel(course: Course, styles: Mapping[str, ArmStyle], labels: Mapping[s
         axes.plot(times, frame["q50"].to_numpy(), color=style.colour, linewidth=1.9, linestyle=dash)
     _limits(axes, course)
     _phases(axes, found, size, first)
-    axes.yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=3))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}")))
+    axes.yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=3, steps=[1, 2, 2.5, 5, 10]))
+    axes.yaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
+    )
     axes.grid(axis="y", color=RULE, linewidth=0.5, alpha=0.6)
     axes.set_axisbelow(True)
     axes.xaxis.set_major_locator(MultipleLocator(_step(last - first)))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}")))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
+    )
     axes.set_xlabel(f"{unit} from randomisation", fontsize=11.5, color=MUTED, labelpad=3)
     _end_labels(axes, course, styles, labels)
     return inline(drawn, f"band-{course.key}", _described(course, labels, size, unit), "panel")
 
 
-def weeks_or_days(found: Sequence[Phase]) -> tuple[float, str]:
+def _weeks_or_days(found: Sequence[Phase]) -> tuple[float, str]:
     """Return hours per unit of the time axis, and its name: days for up to three weeks of treatment, else weeks."""
     treatment = max((phase.end for phase in found), default=_WEEK * 12)
     return (_DAY, "days") if treatment <= 3 * _WEEK else (_WEEK, "weeks")
@@ -83,7 +92,9 @@ def _step(span: float) -> float:
 def _limits(axes: Axes, course: Course) -> None:
     lows = [low for frame in course.by_arm.values() if (low := frame["q05"].min()) is not None]
     highs = [high for frame in course.by_arm.values() if (high := frame["q95"].max()) is not None]
-    medians = [value for frame in course.by_arm.values() for value in (frame["q50"].min(), frame["q50"].max())]
+    medians = [
+        value for frame in course.by_arm.values() for value in (frame["q50"].min(), frame["q50"].max())
+    ]
     low, high = float(min([*lows, *medians])), float(max([*highs, *medians]))
     room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
     bottom = course.floor if course.floor is not None and low >= course.floor else low - room
@@ -94,7 +105,7 @@ def _limits(axes: Axes, course: Course) -> None:
 def _phases(axes: Axes, found: Sequence[Phase], size: float, first: float) -> None:
     """Shade what comes before randomisation, and name each phase above its stretch (upright where it is narrow)."""
     left, right = axes.get_xlim()
-    pixels = (_WIDTH - _LEFT - _RIGHT) / (right - left)
+    pixels = (PANEL_WIDTH - _LEFT - _RIGHT) / (right - left)
     for phase in found:
         start, end = max(phase.start / size, first), phase.end / size
         if end <= start:
@@ -102,7 +113,7 @@ def _phases(axes: Axes, found: Sequence[Phase], size: float, first: float) -> No
         if phase.name in _SHADES:
             axes.axvspan(start, end, color=_SHADES[phase.name], linewidth=0, zorder=0)
         width = (end - start) * pixels
-        if width >= len(phase.name) * _LETTER:
+        if width >= len(phase.name) * _LETTER * 0.8:
             axes.text(
                 (start + end) / 2, 1.02, phase.name, transform=axes.get_xaxis_transform(), ha="center", va="bottom",
                 fontsize=11, color=MUTED, parse_math=False,
@@ -120,13 +131,13 @@ def _end_labels(
     axes: Axes, course: Course, styles: Mapping[str, ArmStyle], labels: Mapping[str, str]
 ) -> None:
     """Write each arm's last median and name at the right, moved apart where they would touch."""
-    height = _HEIGHT - _TOP - _BOTTOM
+    height = PANEL_HEIGHT - _TOP - _BOTTOM
     bottom, top = axes.get_ylim()
     wanted = []
     for arm, frame in course.by_arm.items():
         lines = [number(frame["q50"][-1]), *_wrapped(labels.get(arm, arm))]
         place = (frame["q50"][-1] - bottom) / (top - bottom) * height
-        wanted.append((place, len(lines) * _LINE, lines, styles[arm].colour))
+        wanted.append((place, len(lines) * _LINE + _GAP, lines, styles[arm].colour))
     wanted.sort(key=lambda item: item[0])
     places = _apart([item[0] for item in wanted], [item[1] for item in wanted], height)
     for place, (_, _, lines, colour) in zip(places, wanted, strict=True):

@@ -55,8 +55,9 @@ def read_biology(model: object = None) -> Biology:
     """Return the tables of ``model`` (as :func:`opiome.model.load` gives it), or of the model in the package."""
     folder = files("opiome.model")
     with as_file(folder) as path:
-        frames = {name: _conform(_table(model, name, path), columns.split())
-                  for name, columns in _TABLES.items()}
+        frames = {
+            name: _conform(_table(model, name, path), columns.split()) for name, columns in _TABLES.items()
+        }
     return Biology(**frames)
 
 
@@ -66,15 +67,23 @@ def _table(model: object, name: str, folder: Path) -> pl.DataFrame:
         table = frame()
     if isinstance(table, pl.DataFrame):
         return table
-    path = folder / f"{name}.tsv"
-    if not path.exists():
-        return pl.DataFrame()
-    return pl.read_csv(path, separator="\t", infer_schema=False, quote_char=None, comment_prefix="#")
+    files_of_table = [folder / f"{name}.tsv", *sorted((folder / name).glob("*.tsv"))]
+    read = [
+        pl.read_csv(file, separator="\t", infer_schema=False, quote_char=None, comment_prefix="#")
+        for file in files_of_table
+        if file.exists()
+    ]
+    return pl.concat(read, how="diagonal") if read else pl.DataFrame()
 
 
 def _conform(frame: pl.DataFrame, columns: list[str]) -> pl.DataFrame:
+    if not frame.width:
+        return pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
     return frame.select(
-        (pl.col(name) if name in frame.columns else pl.lit(None)).cast(pl.String).fill_null("").str.strip_chars()
+        (pl.col(name) if name in frame.columns else pl.lit(None))
+        .cast(pl.String)
+        .fill_null("")
+        .str.strip_chars()
         .alias(name)
         for name in columns
     )

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from importlib.resources import files
-from io import StringIO
 from typing import TYPE_CHECKING
 
 import polars as pl
 
+from opiome.report._layout_tables import read_rows
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from opiome.report._biology import Biology
     from opiome.report._tables import Tables
 
@@ -39,24 +41,40 @@ class Course:
 
 
 def courses(tables: Tables, biology: Biology, start: float | None = None) -> list[Course]:
-    """Return the panels for which there are numbers, from hour ``start`` on."""
-    found = [_main(row, tables, biology, start) for row in _listed().iter_rows(named=True)]
+    """Return the panels for which there are numbers, from hour ``start`` on.
+
+    A panel's ``source`` in ``panels.tsv`` lists alternatives, first found first: ``observable``, with a factor and
+    a unit of its own as in ``observable*100@%``, or ``diary:column`` for counts per week. ``{id}`` and ``{name}``
+    stand for each guild of the model.
+    """
+    found = [_course(row, tables, biology, start) for row in _rows(biology)]
     return [course for course in found if course is not None]
 
 
 def expected() -> list[tuple[str, str]]:
     """Return key and title of the panels that a complete result fills."""
-    return list(_listed().filter(pl.col("section") == "main").select("panel", "title").iter_rows())
+    return [(row["panel"], row["title"]) for row in read_rows("panels.tsv") if row["section"] == "main"]
 
 
-def _listed() -> pl.DataFrame:
-    text = files("opiome.report").joinpath("panels.tsv").read_text(encoding="utf-8")
-    return pl.read_csv(StringIO(text), separator="\t", infer_schema=False, quote_char=None)
+def _rows(biology: Biology) -> Iterator[dict[str, str]]:
+    for row in read_rows("panels.tsv"):
+        if "{id}" not in row["source"]:
+            yield row
+            continue
+        for guild in biology.guilds.iter_rows(named=True):
+            yield {
+                key: text.replace("{id}", guild["id"]).replace("{name}", guild["name"])
+                for key, text in row.items()
+            } | {
+                "panel": f"{row['panel']}-{guild['id']}",
+                "note": guild["members"].replace(";", ", "),
+            }
 
 
-def _main(row: dict[str, str | None], tables: Tables, biology: Biology, start: float | None) -> Course | None:
-    for source in (row["source"] or "").split("|"):
-        name, _, factor = source.partition("*")
+def _course(row: dict[str, str], tables: Tables, biology: Biology, start: float | None) -> Course | None:
+    for source in row["source"].split("|"):
+        text, _, unit = source.partition("@")
+        name, _, factor = text.partition("*")
         kind, _, column = name.partition(":")
         if column:
             bands = _counted(tables.diary, column) if kind == "diary" else None
@@ -65,14 +83,14 @@ def _main(row: dict[str, str | None], tables: Tables, biology: Biology, start: f
         by_arm = _by_arm(bands, tables.arms, float(factor or 1.0), start) if bands is not None else {}
         if by_arm:
             return Course(
-                key=row["panel"] or "",
-                section=row["section"] or "",
+                key=row["panel"],
+                section=row["section"],
                 title=row["title"] or biology.label(name),
-                unit=row["unit"] or biology.unit(name),
+                unit=row["unit"] or unit or biology.unit(name),
                 by_arm=by_arm,
                 floor=float(row["floor"]) if row["floor"] else None,
                 ceiling=float(row["ceiling"]) if row["ceiling"] else None,
-                note=row["note"] or "",
+                note=row["note"],
             )
     return None
 
@@ -102,14 +120,17 @@ def _thinned(course: pl.DataFrame) -> pl.DataFrame:
 def _counted(diary: pl.DataFrame, column: str) -> pl.DataFrame | None:
     """Return quantiles of a diary column's weekly sums, at mid-week, of the patients with seven days in that week.
 
-    Day 1 is the first day after randomisation, day 0 the last before it.
+    Day 1 is the first after randomisation, day -1 the last before it; there is no day 0.
     """
     if column not in diary.columns or diary[column].null_count() == diary.height:
         return None
     weeks = (
-        diary.with_columns(week=((pl.col("day") - 1) / 7).floor())
+        diary.with_columns(week=((pl.col("day") - (pl.col("day") > 0).cast(pl.Int64)) / 7).floor())
         .group_by("arm", "patient", "week")
-        .agg(pl.col(column).cast(pl.Float64).sum().alias("count"), pl.col(column).is_not_null().sum().alias("days"))
+        .agg(
+            pl.col(column).cast(pl.Float64).sum().alias("count"),
+            pl.col(column).is_not_null().sum().alias("days"),
+        )
         .filter(pl.col("days") == 7)  # noqa: PLR2004  (days of a week)
     )
     levels = {name: int(re.sub(r"\D", "", name)) / 100 for name in QUANTILES}

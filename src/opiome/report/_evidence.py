@@ -62,7 +62,12 @@ def evidence_shares(biology: Biology) -> list[Share]:
     counted = dict(graded.value_counts().iter_rows())
     names = [*_MEANINGS, *sorted(set(counted) - set(_MEANINGS))]
     return [
-        Share(name, counted[name], f"{100 * counted[name] / len(graded):.0f}\N{NO-BREAK SPACE}%", *_meaning(name))
+        Share(
+            name,
+            counted[name],
+            f"{100 * counted[name] / len(graded):.0f}\N{NO-BREAK SPACE}%",
+            *_meaning(name),
+        )
         for name in names
         if counted.get(name)
     ]

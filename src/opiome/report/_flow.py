@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from opiome.report._tables import Tables
 
 __all__ = ["ArmFlow", "Flow", "flow"]
 
-_COMPLETED = ("completed", "complete", "ok", "")
+_COMPUTED = ("ok", "completed", "")
+"""Outcomes of a patient whose simulation ran to the end."""
 
 
 @dataclass(frozen=True)
 class ArmFlow:
-    """What became of the patients of one arm: ``left`` counts by reason those who did not complete."""
+    """What became of the patients of one arm; ``completed`` and ``left`` are None where the results do not say.
+
+    ``failed`` counts by outcome those whose simulation failed; they are in no estimate.
+    """
 
     arm: str
     label: str
     randomised: int
-    completed: int
-    left: dict[str, int]
+    completed: int | None
+    left: int | None
+    failed: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,6 @@ class Flow:
     """Counts of a trial's participants; None or empty where the results do not say."""
 
     screened: int | None
-    failed: dict[str, int]
     excluded: dict[str, int]
     randomised: int
     arms: tuple[ArmFlow, ...]
@@ -42,35 +44,38 @@ class Flow:
 def flow(tables: Tables) -> Flow:
     """Return the flow of participants, from the manifest's counts and the table of patients."""
     counts = tables.manifest.get("counts")
-    counts = counts if isinstance(counts, dict) else tables.manifest
-    failed = _by_reason(_first(counts, "screen_failures", "failed", "screening_failures"))
-    screened = _first(counts, "screened")
+    counts = counts if isinstance(counts, dict) else {}
+    screened = counts.get("screened")
     return Flow(
         screened=int(screened) if isinstance(screened, (int, float)) else None,
-        failed=failed,
-        excluded=_by_reason(_first(counts, "excluded", "failures")),
+        excluded=_by_reason(counts.get("excluded")),
         randomised=tables.patients.height,
         arms=tuple(_arm(tables, arm) for arm in tables.arms) if tables.patients.height else (),
     )
 
 
 def _arm(tables: Tables, arm: str) -> ArmFlow:
-    outcomes = tables.patients.filter(pl.col("arm") == arm)["outcome"].fill_null("")
-    counted = {row[0]: row[1] for row in outcomes.value_counts(sort=True).sort("count", descending=True).iter_rows()}
-    completed = sum(count for name, count in counted.items() if name.casefold() in _COMPLETED)
-    left = {_plain(name): count for name, count in counted.items() if name.casefold() not in _COMPLETED}
-    return ArmFlow(arm, tables.labels[arm], len(outcomes), completed, left)
-
-
-def _first(counts: Mapping[str, Any], *names: str) -> object:
-    return next((counts[name] for name in names if counts.get(name) is not None), None)
+    patients = tables.patients.filter(pl.col("arm") == arm)
+    computed = pl.col("outcome").fill_null("").str.to_lowercase().is_in(_COMPUTED)
+    well = patients.filter(computed)
+    known = well["completed"].null_count() < max(well.height, 1)
+    completed = int(well["completed"].sum()) if known else None
+    return ArmFlow(
+        arm=arm,
+        label=tables.labels[arm],
+        randomised=patients.height,
+        completed=completed,
+        left=None if completed is None else well.height - completed,
+        failed=_by_reason(dict(patients.filter(~computed)["outcome"].value_counts().iter_rows())),
+    )
 
 
 def _by_reason(given: object) -> dict[str, int]:
-    if isinstance(given, dict):
-        pairs = [(str(name), value) for name, value in given.items() if isinstance(value, (int, float)) and value]
-        return {_plain(name): int(value) for name, value in sorted(pairs, key=lambda pair: -pair[1])}
-    return {"for any reason": int(given)} if isinstance(given, (int, float)) and given else {}
+    """Return counts by reason in plain words, the commonest first."""
+    if not isinstance(given, dict):
+        return {}
+    pairs = [(str(name), value) for name, value in given.items() if isinstance(value, (int, float)) and value]
+    return {_plain(name): int(value) for name, value in sorted(pairs, key=lambda pair: (-pair[1], pair[0]))}
 
 
 def _plain(name: str) -> str:

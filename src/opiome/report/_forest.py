@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from opiome.report._words import number
 from opiome.report._svg import INK, MUTED, RULE, figure, inline, quiet
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class _Layout:
     stacked: bool
 
 
-_WIDE = _Layout(1060, 350, 668, 25, 25, (16, 684, 862, 1000), 52, stacked=False)
+_WIDE = _Layout(1080, 318, 706, 26, 26, (14, 726, 912, 984), 48, stacked=False)
 _NARROW = _Layout(350, 12, 338, 64, 20, (0, 0, 0, 350), 46, stacked=True)
 
 
@@ -87,15 +88,22 @@ def _head(row: Row, layout: _Layout) -> list[str]:
 
 
 def _headings(drawn: Figure, layout: _Layout, height: float) -> None:
-    for x, text in zip(layout.columns[1:], ("Model (interval)", "Published", "Verdict"), strict=True):
-        drawn.text(x / layout.width, 1 - 12 / height, text, fontsize=12.5, color=MUTED, va="center", parse_math=False)
+    for x, text in zip(layout.columns[1:], ("Model (95 % interval)", "Published", "Verdict"), strict=True):
+        drawn.text(
+            x / layout.width, 1 - 12 / height, text, fontsize=12.5, color=MUTED, va="center", parse_math=False
+        )
     drawn.text(
         0, 1 - 12 / height, "Endpoint and arm", fontsize=12.5, color=MUTED, va="center", parse_math=False
     )
 
 
 def _group(
-    drawn: Figure, group: Sequence[Row], styles: Mapping[str, ArmStyle], layout: _Layout, top: float, height: float
+    drawn: Figure,
+    group: Sequence[Row],
+    styles: Mapping[str, ArmStyle],
+    layout: _Layout,
+    top: float,
+    height: float,
 ) -> None:
     room = _height(group, layout) - _AXIS
     axes = drawn.add_axes(
@@ -111,8 +119,10 @@ def _group(
     quiet(axes)
     axes.spines["left"].set_visible(False)
     axes.set_yticks([])
-    axes.xaxis.set_major_locator(MaxNLocator(5 if layout.stacked else 6))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}")))
+    axes.xaxis.set_major_locator(MaxNLocator(5 if layout.stacked else 6, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
+    )
     axes.grid(axis="x", color=RULE, linewidth=0.5, alpha=0.55)
     axes.set_axisbelow(True)
     axes.set_xlabel(_axis_name(group[0]), fontsize=11.5, color=MUTED, labelpad=2)
@@ -136,8 +146,10 @@ def _row(axes: Axes, row: Row, styles: Mapping[str, ArmStyle], layout: _Layout, 
     _marks(axes, row, colour, mark)
     who = f"{row.arm_label} v {row.reference}" if row.reference else row.arm_label
     verdict = _MARKS.get(row.verdict, row.verdict)
-    model = f"{row.model_text} ({row.interval_text})" if row.interval_text else row.model_text
-    published = row.published_text
+    unit = {"percentage points": "points"}.get(row.unit, row.unit)
+    spread = f" ({row.interval_text})" if row.interval_text else ""
+    model = f"{number(row.estimate, row.digits)}{spread} {unit}"
+    published = number(row.published, row.digits)
     ink = VERDICT_COLOURS[row.verdict]
     if layout.stacked:
         _write(axes, layout, layout.columns[0], y + 10, _cut(who, 38), colour)
@@ -169,7 +181,15 @@ def _marks(axes: Axes, row: Row, colour: str, y: float) -> None:
 
 
 def _write(
-    axes: Axes, layout: _Layout, x: float, y: float, text: str, colour: str, *, bold: bool = False, right: bool = False
+    axes: Axes,
+    layout: _Layout,
+    x: float,
+    y: float,
+    text: str,
+    colour: str,
+    *,
+    bold: bool = False,
+    right: bool = False,
 ) -> None:
     """Write at ``x`` pixels from the picture's left edge and ``y`` pixels from the top of the group."""
     place = (x - layout.left) / (layout.right - layout.left)
@@ -189,8 +209,15 @@ def _range(group: Sequence[Row]) -> tuple[float, float]:
         value
         for row in group
         for value in (  # fmt: skip
-            row.estimate, row.low, row.high, row.predictive_low, row.predictive_high, row.published,
-            row.published_low, row.published_high, row.neutral,
+            row.estimate,
+            row.low,
+            row.high,
+            row.predictive_low,
+            row.predictive_high,
+            row.published,
+            row.published_low,
+            row.published_high,
+            row.neutral,
         )
         if value is not None
     ]
@@ -199,7 +226,9 @@ def _range(group: Sequence[Row]) -> tuple[float, float]:
         low = 0.0
     room = 0.05 * (high - low) or 1.0
     share = group[0].unit == "%" and not group[0].reference
-    return (low if low == 0 else low - room), (min(high + room, 100.0) if share and high <= 100.0 else high + room)  # noqa: PLR2004
+    return (low if low == 0 else low - room), (
+        min(high + room, 100.0) if share and high <= 100.0 else high + room
+    )  # noqa: PLR2004
 
 
 def _axis_name(row: Row) -> str:

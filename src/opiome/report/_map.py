@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from opiome.report._layout_tables import read_rows
 from opiome.report._palette import arm_styles, diverging, ink_on
 from opiome.report._routes import Box, Route, route
 from opiome.report._svg import INK, MUTED
@@ -18,10 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from opiome.report._biology import Biology
+    from opiome.report._palette import ArmStyle
+    from opiome.report._tables import Tables
 
-__all__ = ["Arrow", "arrows", "draw_map"]
+__all__ = ["ARMS_PER_MAP", "MAP_HEIGHT", "MAP_WIDTH", "Arrow", "arrows", "changes_by_arm", "draw_map"]
 
-_WIDTH, _HEIGHT = 1080.0, 700.0
+MAP_WIDTH, _HEIGHT = 1080.0, 700.0
+MAP_HEIGHT = _HEIGHT + 92.0
+"""Size of the picture in pixels, its key included."""
 _HALF_WIDTH, _HALF_HEIGHT = 68.0, 28.0
 _CHIP = 21.0
 _LIMIT = 2.0
@@ -64,6 +69,14 @@ def arrows(edges: pl.DataFrame) -> list[Arrow]:
     return found
 
 
+def changes_by_arm(tables: Tables, column: str) -> dict[str, dict[str, float | None]]:
+    """Return log2 fold changes by arm and node; ``column`` is ``change`` or ``change_untreated``."""
+    return {
+        arm: dict(tables.nodes.filter(pl.col("arm") == arm).select("node", column).iter_rows())
+        for arm in tables.arms
+    }
+
+
 def draw_map(
     biology: Biology,
     changes: Mapping[str, Mapping[str, float | None]],
@@ -80,22 +93,34 @@ def draw_map(
     """
     nodes = list(biology.nodes.iter_rows(named=True))
     boxes = {
-        node["id"]: Box(float(node["x"]) * _WIDTH, float(node["y"]) * _HEIGHT, _HALF_WIDTH, _HALF_HEIGHT)
+        node["id"]: Box(float(node["x"]) * MAP_WIDTH, float(node["y"]) * _HEIGHT, _HALF_WIDTH, _HALF_HEIGHT)
         for node in nodes
     }
     names = {node["id"]: node["label"] for node in nodes}
     drawn = [arrow for arrow in arrows(biology.edges) if arrow.start in boxes and arrow.end in boxes]
-    routes = route([(arrow.start, arrow.end) for arrow in drawn], boxes, _TIP)
+    routes = route([(arrow.start, arrow.end) for arrow in drawn], boxes, (MAP_WIDTH, _HEIGHT), _TIP)
     order = sorted(range(len(drawn)), key=lambda index: drawn[index].grade, reverse=True)
     styles = arm_styles(list(labels))
-    parts = [_arrow(drawn[index], routes[index], names) for index in order]
+    parts = [_region(row) for row in read_rows("map_regions.tsv")]
+    parts += [_arrow(drawn[index], routes[index], names) for index in order]
     parts += [_node(node, boxes[node["id"]], changes, labels, styles) for node in nodes]
     parts.append(_legend(list(changes), labels, styles, key))
-    height = _HEIGHT + 92
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" class="map" role="img" viewBox="0 0 {_WIDTH:g} {height:g}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" class="map" role="img" viewBox="0 0 {MAP_WIDTH:g} {MAP_HEIGHT:g}" '
         f'aria-labelledby="{key}-title"><title id="{key}-title">{escape(_described(nodes, drawn, changes, labels))}'
         f"</title>{''.join(parts)}</svg>"
+    )
+
+
+def _region(row: Mapping[str, str]) -> str:
+    """Return the tinted ground of a part of the body, with its name in a corner on the right."""
+    left, right = float(row["left"]) * MAP_WIDTH, float(row["right"]) * MAP_WIDTH
+    top, bottom = float(row["top"]) * _HEIGHT, float(row["bottom"]) * _HEIGHT
+    name = top + 20 if row["label_at"] == "top" else bottom - 10
+    return (
+        f'<rect x="{left:.1f}" y="{top:.1f}" width="{right - left:.1f}" height="{bottom - top:.1f}" rx="12" '
+        f'fill="#f4f5f7"/><text x="{right - 10:.1f}" y="{name:.1f}" text-anchor="end" font-size="14" '
+        f'font-weight="600" fill="{MUTED}">{escape(row["label"])}</text>'
     )
 
 
@@ -103,9 +128,7 @@ def _arrow(arrow: Arrow, way: Route, names: Mapping[str, str]) -> str:
     width, colour = _GRADES.get(arrow.grade, _GRADES["D"])
     (x0, y0), (cx, cy), (x1, y1), (dx, dy) = way.start, way.control, way.end, way.heading
     dash = f' stroke-dasharray="{_DASH}"' if arrow.contested else ""
-    title = (
-        f"{names[arrow.start]} {_SIGNS.get(arrow.sign, arrow.sign)} {names[arrow.end]}: {'; '.join(arrow.notes)}"
-    )
+    title = f"{names[arrow.start]} {_SIGNS.get(arrow.sign, arrow.sign)} {names[arrow.end]}: {'; '.join(arrow.notes)}"
     return (
         f'<g fill="none" stroke="{colour}" stroke-width="{width}"><title>{escape(title)}</title>'
         f'<path d="M{x0:.1f} {y0:.1f}Q{cx:.1f} {cy:.1f} {x1:.1f} {y1:.1f}"{dash}/>'
@@ -132,10 +155,12 @@ def _node(
     box: Box,
     changes: Mapping[str, Mapping[str, float | None]],
     labels: Mapping[str, str],
-    styles: Mapping[str, object],
+    styles: Mapping[str, ArmStyle],
 ) -> str:
     left, top = box.x - box.half_width, box.y - box.half_height
-    told = "; ".join(f"{labels.get(arm, arm)} {fold(change.get(node['id']))}" for arm, change in changes.items())
+    told = "; ".join(
+        f"{labels.get(arm, arm)} {fold(change.get(node['id']))}" for arm, change in changes.items()
+    )
     chip_top = top + 2 * box.half_height - _CHIP
     lines = textwrap.wrap(node["label"], 19)[:2] or [""]
     centre = top + (2 * box.half_height - _CHIP) / 2
@@ -149,7 +174,7 @@ def _node(
         value = change.get(node["id"])
         fill = diverging(value, _LIMIT) if value is not None else "#e3e5e8"
         x = left + place * width
-        colour = getattr(styles.get(arm), "colour", INK)
+        colour = styles[arm].colour
         parts += [
             f'<rect x="{x:.1f}" y="{chip_top:.1f}" width="{width:.1f}" height="{_CHIP - 4:g}" fill="{fill}"/>',
             f'<rect x="{x:.1f}" y="{chip_top + _CHIP - 4:.1f}" width="{width:.1f}" height="4" fill="{colour}"/>',
@@ -169,25 +194,24 @@ def _node(
     return "".join(parts) + "</g>"
 
 
-def _legend(
-    arms: Sequence[str], labels: Mapping[str, str], styles: Mapping[str, object], key: str
-) -> str:
+def _legend(arms: Sequence[str], labels: Mapping[str, str], styles: Mapping[str, ArmStyle], key: str) -> str:
     """Return the key under the map: colours, arms, grades, contested, signs."""
     y = _HEIGHT + 26
     stops = "".join(
-        f'<stop offset="{step / 8:g}" stop-color="{diverging(-_LIMIT + step * _LIMIT / 4, _LIMIT)}"/>' for step in range(9)
+        f'<stop offset="{step / 8:g}" stop-color="{diverging(-_LIMIT + step * _LIMIT / 4, _LIMIT)}"/>'
+        for step in range(9)
     )
     parts = [
         f'<g font-size="12.5" fill="{MUTED}"><defs><linearGradient id="{key}-scale">{stops}</linearGradient></defs>',
         f'<text x="20" y="{y}">Change to the end of treatment</text>',
         f'<rect x="20" y="{y + 8}" width="250" height="12" fill="url(#{key}-scale)" stroke="{INK}" stroke-width="0.5"/>',
     ]
-    for place, text in enumerate(("×¼ or less", "×½", "×1", "×2", "×4 or more")):
+    for place, text in enumerate(("≤ ×¼", "×½", "×1", "×2", "≥ ×4")):
         anchor = ("start", "middle", "middle", "middle", "end")[place]
         parts.append(f'<text x="{20 + place * 62.5:g}" y="{y + 35}" text-anchor="{anchor}">{text}</text>')
     parts.append(f'<text x="330" y="{y}">Arms, from left to right in a node</text>')
     for place, arm in enumerate(arms):
-        colour = getattr(styles.get(arm), "colour", INK)
+        colour = styles[arm].colour
         text = textwrap.shorten(labels.get(arm, arm), 30, placeholder="…")
         parts.append(
             f'<rect x="330" y="{y + 11 + place * 18}" width="22" height="5" fill="{colour}"/>'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -18,14 +18,21 @@ from opiome.report._evidence import assumptions, evidence_shares, grades_text
 from opiome.report._facts import facts
 from opiome.report._flow import flow
 from opiome.report._forest import forest
-from opiome.report._map import ARMS_PER_MAP, draw_map
+from opiome.report._map import ARMS_PER_MAP, changes_by_arm, draw_map
 from opiome.report._palette import arm_styles
-from opiome.report._phases import phases, shown_from
-from opiome.report._rows import contrast_rows, endpoint_rows, primary
+from opiome.report._phases import Phase, phases, shown_from
+from opiome.report._rows import Row, contrast_rows, endpoint_rows, primary
 from opiome.report._tables import Tables, read_tables
 from opiome.report._words import answer, fold, joined, number
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 __all__ = ["html"]
+
+_DAY = 24.0
+_LONG = 28 * _DAY
+"""A background of this length or more is told in weeks."""
 
 _CONTENTS = (
     ("endpoints", "Beside what was published"),
@@ -57,13 +64,19 @@ def html(results: object, path: str | Path, model: object = None) -> Path:
     target = Path(path)
     try:
         # Written beside the target and moved there, so that a full disk leaves no half report behind.
-        with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=target.parent, suffix=".part", delete=False) as part:
+        with tempfile.NamedTemporaryFile(
+            "w", encoding="utf-8", dir=target.parent, suffix=".part", delete=False
+        ) as part:
             part.write(page)
         Path(part.name).chmod(0o644)
         Path(part.name).replace(target)
     except OSError as error:
         raise ResultsError(
-            Problem(f"the report cannot be written ({error.strerror})", file=target, remedy="choose another folder")
+            Problem(
+                f"the report cannot be written ({error.strerror})",
+                file=target,
+                remedy="choose another folder",
+            )
         ) from error
     return target
 
@@ -73,7 +86,11 @@ def _render(tables: Tables, biology: Biology) -> str:
         loader=FunctionLoader(_resource), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
     return environment.get_template("report.html").render(
-        css=_resource("report.css"), contents=_CONTENTS, count=_count, number=number, **_context(tables, biology)
+        css=_resource("report.css"),
+        contents=_CONTENTS,
+        count=_count,
+        number=number,
+        **_context(tables, biology),
     )
 
 
@@ -92,11 +109,13 @@ def _context(tables: Tables, biology: Biology) -> dict[str, Any]:
     study = study if isinstance(study, dict) else {"name": study} if isinstance(study, str) else {}
     name = str(study.get("name") or "")
     absent = [table for table in tables.absent if table != "diary"]
+    untreated = tables.nodes["change_untreated"].null_count() < tables.nodes.height
     grades, contested = grades_text(biology)
     return {
         "title": str(study.get("title") or name or "Simulated trial"),
         "study_name": name if study.get("title") else "",
         "sentences": answer(tables, primary(tables), rows, contrasts),
+        "score": _score(rows),
         "absent": joined([f"table of {table}" for table in absent]),
         "many_absent": len(absent) > 1,
         "styles": styles,
@@ -112,7 +131,8 @@ def _context(tables: Tables, biology: Biology) -> dict[str, Any]:
         "forest_wide": forest([*rows, *contrasts], styles),
         "forest_narrow": forest([*rows, *contrasts], styles, narrow=True),
         "flow": flow(tables),
-        "maps": _maps(tables, biology),
+        "maps": _maps(tables, biology, "change", "map"),
+        "untreated_maps": _maps(tables, biology, "change_untreated", "untreated") if untreated else [],
         "node_rows": _node_rows(tables, biology),
         "edge_rows": _edge_rows(biology),
         "evidence": evidence_shares(biology),
@@ -123,6 +143,11 @@ def _context(tables: Tables, biology: Biology) -> dict[str, Any]:
         "facts": facts(tables.manifest),
         **_over_time(tables, biology),
     }
+
+
+def _score(rows: Sequence[Row]) -> dict[str, object]:
+    judged = [row for row in rows if row.published is not None and row.hit is not None]
+    return {"judged": len(judged), "hits": sum(bool(row.hit) for row in judged), "rows": judged}
 
 
 def _over_time(tables: Tables, biology: Biology) -> dict[str, Any]:
@@ -136,35 +161,38 @@ def _over_time(tables: Tables, biology: Biology) -> dict[str, Any]:
         svg = band_panel(course, styles, tables.labels, found)
         return {"title": course.title, "unit": course.unit, "note": course.note, "svg": svg}
 
-    background = next((phase for phase in found if phase.name == "background"), None)
-    note = ""
-    if background and start is not None and start > background.start:
-        note = f"Background therapy began {number((background.end - background.start) / 168, 0)} weeks before the run-in; "
-        note += "only its end is drawn."
     shown = {course.key for course in drawn}
     return {
         "panels": [panel(course) for course in drawn if course.section == "main"],
         "guilds": [panel(course) for course in drawn if course.section == "guilds"],
-        "guild_note": next((course.note for course in drawn if course.section == "guilds"), ""),
+        "guild_note": "Under each panel, the genera that the guild stands for.",
         "missing": [title for key, title in expected() if key not in shown],
-        "phase_note": note,
+        "phase_note": _before(found, drawn),
     }
 
 
-def _changes(tables: Tables) -> dict[str, dict[str, float | None]]:
-    return {
-        arm: dict(tables.nodes.filter(pl.col("arm") == arm).select("node", "change").iter_rows()) for arm in tables.arms
-    }
+def _before(found: Sequence[Phase], drawn: Sequence[Course]) -> str:
+    """Return what is to be said of a background that is not drawn, or not in full."""
+    background = next((phase for phase in found if phase.name == "background"), None)
+    if background is None or not drawn:
+        return ""
+    first = min(frame["time_h"][0] for course in drawn for frame in course.by_arm.values())
+    if first <= background.start + _DAY:
+        return ""
+    size, unit = (168.0, "weeks") if background.end - background.start >= _LONG else (_DAY, "days")
+    length = number((background.end - background.start) / size, 0)
+    kept = "only its end is drawn" if first < background.end - _DAY else "the results hold no course of it"
+    return f"Before the run-in, {length} {unit} of background therapy were simulated; {kept}."
 
 
-def _maps(tables: Tables, biology: Biology) -> list[str]:
+def _maps(tables: Tables, biology: Biology, column: str, key: str) -> list[str]:
     if biology.nodes.is_empty():
         return []
-    changes = _changes(tables)
+    changes = changes_by_arm(tables, column)
     arms = list(tables.arms)
     groups = [arms[place : place + ARMS_PER_MAP] for place in range(0, len(arms), ARMS_PER_MAP)] or [[]]
     return [
-        draw_map(biology, {arm: changes[arm] for arm in group}, tables.labels, f"map{place}")
+        draw_map(biology, {arm: changes[arm] for arm in group}, tables.labels, f"{key}{place}")
         for place, group in enumerate(groups)
     ]
 
@@ -172,15 +200,22 @@ def _maps(tables: Tables, biology: Biology) -> list[str]:
 def _node_rows(tables: Tables, biology: Biology) -> list[dict[str, object]]:
     if tables.nodes.is_empty():
         return []
-    changes = _changes(tables)
+    changes, untreated = changes_by_arm(tables, "change"), changes_by_arm(tables, "change_untreated")
     return [
         {
             "label": node["label"],
             "observable": biology.label(node["observable"]),
-            "folds": [fold(changes[arm].get(node["id"])) for arm in tables.arms],
+            "folds": [
+                (fold(changes[arm].get(node["id"])), _known(untreated[arm].get(node["id"])))
+                for arm in tables.arms
+            ],
         }
         for node in biology.nodes.iter_rows(named=True)
     ]
+
+
+def _known(change: float | None) -> str:
+    return "" if change is None else fold(change)
 
 
 def _edge_rows(biology: Biology) -> list[dict[str, str]]:

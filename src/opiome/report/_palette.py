@@ -20,7 +20,15 @@ _PLACEBO = "#5b616b"
 _DASHES = ((), (6.0, 2.0), (1.5, 1.5), (6.0, 1.5, 1.5, 1.5), (9.0, 2.0), (3.0, 1.0))
 
 # Purple (falls) to white to orange (rises): ColorBrewer's PuOr, which keeps its order for every kind of colour vision.
-_SCALE = ((84, 39, 136), (153, 142, 195), (216, 218, 235), (247, 247, 247), (254, 224, 182), (241, 163, 64), (179, 88, 6))
+_SCALE = (
+    (84, 39, 136),
+    (153, 142, 195),
+    (216, 218, 235),
+    (247, 247, 247),
+    (254, 224, 182),
+    (241, 163, 64),
+    (179, 88, 6),
+)
 
 
 @dataclass(frozen=True)

@@ -40,12 +40,15 @@ class Route:
     heading: tuple[float, float]
 
 
-def route(pairs: Sequence[tuple[str, str]], boxes: Mapping[str, Box], tip: float) -> list[Route]:
+def route(
+    pairs: Sequence[tuple[str, str]], boxes: Mapping[str, Box], room: tuple[float, float], tip: float
+) -> list[Route]:
     """Return a route for every (from, to), shortest first so that the long ones give way.
 
     Args:
         pairs: Node ids; the same pair twice gives two separate curves, a node with itself a loop.
         boxes: Where the nodes are.
+        room: Width and height of the picture, which no arrow leaves.
         tip: Pixels between the end of the curve and the node that it points to, room for an arrowhead.
     """
     lengths = [np.hypot(boxes[b].x - boxes[a].x, boxes[b].y - boxes[a].y) for a, b in pairs]
@@ -57,7 +60,9 @@ def route(pairs: Sequence[tuple[str, str]], boxes: Mapping[str, Box], tip: float
             routes[index] = _loop(boxes[pair[0]])
             continue
         curves = [_curve(boxes[pair[0]], boxes[pair[1]], bend) for bend in _BENDS]
-        costs = [_cost(curve, bend, pair, boxes, drawn) for curve, bend in zip(curves, _BENDS, strict=True)]
+        costs = [
+            _cost(curve, bend, pair, boxes, room, drawn) for curve, bend in zip(curves, _BENDS, strict=True)
+        ]
         best = int(np.argmin(costs))
         routes[index] = _trimmed(curves[best], boxes[pair[0]], boxes[pair[1]], tip)
         drawn.append((pair, _points(curves[best])))
@@ -89,18 +94,24 @@ def _cost(
     bend: float,
     pair: tuple[str, str],
     boxes: Mapping[str, Box],
+    room: tuple[float, float],
     drawn: Sequence[tuple[tuple[str, str], NDArray[np.float64]]],
 ) -> float:
     points = _points(curve)
     through = sum(_inside(points, box, _CLEAR).sum() for name, box in boxes.items() if name not in pair)
     free = points[~(_inside(points, boxes[pair[0]], 0) | _inside(points, boxes[pair[1]], 0))]
     length = float(np.hypot(*(curve[2] - curve[0])))
-    cost = 9.0 * float(through) + abs(bend) * (4.0 + length / 60.0)
+    outside = (points < _CLEAR) | (points > np.array(room) - _CLEAR)
+    cost = 9.0 * float(through) + 9.0 * float(outside.sum()) + abs(bend) * (4.0 + length / 60.0)
     for other, line in drawn:
         near = np.hypot(free[:, None, 0] - line[None, :, 0], free[:, None, 1] - line[None, :, 1])
         touching = (near.min(axis=1) < 8.0).sum() if len(free) else 0  # noqa: PLR2004  (pixels: reads as one line)
         shared = bool(set(other) & set(pair))
-        cost += 0.35 * float(touching) if shared else 0.9 * float(touching > 0) + 0.35 * float(max(touching - 3, 0))
+        cost += (
+            0.35 * float(touching)
+            if shared
+            else 0.9 * float(touching > 0) + 0.35 * float(max(touching - 3, 0))
+        )
         if set(other) == set(pair) and touching > len(free) / 2:
             cost += 50.0
     return cost

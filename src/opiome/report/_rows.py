@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Row", "contrast_rows", "endpoint_rows", "primary"]
 
+
 @dataclass(frozen=True)
 class Row:
     """One estimate of the model with the published value beside it.
@@ -83,7 +84,9 @@ class Row:
     @property
     def far(self) -> bool:
         """Whether the error is larger than the study's rule allows."""
-        return self.error is not None and self.error_allowed is not None and abs(self.error) > self.error_allowed
+        return (
+            self.error is not None and self.error_allowed is not None and abs(self.error) > self.error_allowed
+        )
 
     @property
     def published_text(self) -> str:
@@ -126,7 +129,17 @@ def endpoint_rows(tables: Tables) -> list[Row]:
 
 
 _COMPARED = ("hit", "predictive_low", "predictive_high", "error", "error_allowed")
-_NUMBERS = ("estimate", "low", "high", "n", "published", "published_low", "published_high", "published_n", "kind")
+_NUMBERS = (
+    "estimate",
+    "low",
+    "high",
+    "n",
+    "published",
+    "published_low",
+    "published_high",
+    "published_n",
+    "kind",
+)
 
 
 def contrast_rows(tables: Tables) -> list[Row]:

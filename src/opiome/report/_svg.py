@@ -28,7 +28,8 @@ RULE = "#c9cdd3"
 _PIXELS = 72.0
 _ID = re.compile(r'\bid="([^"]+)"')
 _REFERENCE = re.compile(r'(?:href="#|url\(#)([^")]+)')
-_FAMILY = re.compile(r"font: ((?:[\w.]+ )*?)([\d.]+)px [^;\"]+")
+_UPRIGHT = re.compile(r' transform="rotate\(-0(?:\.0*)? [^"]*\)"')
+_FAMILY = re.compile(r"font-family: [^;\"]+;? ?")
 
 
 def figure(width: float, height: float) -> Figure:
@@ -56,13 +57,16 @@ def inline(drawn: Figure, key: str, title: str, style: str = "") -> str:
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": key}), warnings.catch_warnings():
         # The page's reader brings fonts for scripts that matplotlib's own font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        FigureCanvasSVG(drawn).print_svg(stream, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
+        FigureCanvasSVG(drawn).print_svg(
+            stream, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        )
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     used = set(_REFERENCE.findall(text))
     text = _ID.sub(lambda found: f'id="{key}-{found[1]}"' if found[1] in used else "", text)
     text = re.sub(r'(href="#|url\(#)', rf"\1{key}-", text)
-    text = _FAMILY.sub(_font, text)
+    text = _FAMILY.sub("", text)
+    text = _UPRIGHT.sub("", text).replace("font-weight: 700", "font-weight: 600")
     text = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", text, flags=re.DOTALL)
     text = re.sub(r"\s*\n\s*", "\n", re.sub(r"(\d+\.\d{2})\d+", r"\1", text))
     width, height = (size * _PIXELS for size in drawn.get_size_inches())
@@ -72,8 +76,3 @@ def inline(drawn: Figure, key: str, title: str, style: str = "") -> str:
         f'<title id="{key}-title">{escape(title)}</title>'
     )
     return head + text[text.index(">") + 1 :].strip()
-
-
-def _font(found: re.Match[str]) -> str:
-    weight = "font-weight: 600; " if re.search(r"bold|\b[6-9]00\b", found[1]) else ""
-    return f"{weight}font-size: {found[2]}px"

@@ -19,7 +19,7 @@ __all__ = ["Tables", "read_tables"]
 _TEXT, _NUMBER, _COUNT, _FLAG = pl.String(), pl.Float64(), pl.Int64(), pl.Boolean()
 
 COLUMNS: dict[str, dict[str, pl.DataType]] = {
-    "patients": {"patient": _COUNT, "arm": _TEXT, "outcome": _TEXT, "screened_attempts": _COUNT},
+    "patients": {"patient": _COUNT, "arm": _TEXT, "outcome": _TEXT, "completed": _FLAG},
     "bands": {
         "arm": _TEXT,
         "observable": _TEXT,
@@ -76,7 +76,7 @@ COLUMNS: dict[str, dict[str, pl.DataType]] = {
         "error": _NUMBER,
         "error_allowed": _NUMBER,
     },
-    "nodes": {"arm": _TEXT, "node": _TEXT, "change": _NUMBER},
+    "nodes": {"arm": _TEXT, "node": _TEXT, "change": _NUMBER, "change_untreated": _NUMBER},
 }
 
 
@@ -91,7 +91,7 @@ class Tables:
         diary: One row per patient-day.
         endpoints: Estimates by endpoint and arm, with published values.
         contrasts: Differences between arms.
-        nodes: Log2 fold change of each node of the map by arm.
+        nodes: Log2 fold change of each node of the map by arm, from the run-in and from the untreated state.
         absent: Names of the tables that the results do not hold.
         arms: Arms in the order in which a reader meets them.
         labels: What each arm is called in figures and tables.
@@ -157,7 +157,10 @@ def _from_folder(folder: Path) -> tuple[dict[str, pl.DataFrame | None], object]:
         except (pl.exceptions.PolarsError, OSError) as error:
             problems.append(
                 Problem(
-                    f"cannot be read ({error})", file=file, expected="a parquet table", remedy="run the study again"
+                    f"cannot be read ({error})",
+                    file=file,
+                    expected="a parquet table",
+                    remedy="run the study again",
                 )
             )
     manifest: object = None

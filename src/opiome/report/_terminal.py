@@ -62,5 +62,7 @@ def _table(heading: str, rows: Sequence[Row]) -> Table:
         who = f"{row.arm_label} v {row.reference}" if row.reference else row.arm_label
         model = f"{row.model_text} ({row.interval_text})" if row.interval_text else row.model_text
         cells = [name, who, model, *((row.predictive_text or "–",) if predicted else ()), row.published_text]
-        table.add_row(*(Text(cell) for cell in cells), Text(row.verdict, style=_STYLES.get(row.verdict, "dim")))
+        table.add_row(
+            *(Text(cell) for cell in cells), Text(row.verdict, style=_STYLES.get(row.verdict, "dim"))
+        )
     return table

@@ -82,65 +82,97 @@ def answer(tables: Tables, main: str, rows: Sequence[Row], contrasts: Sequence[R
         rows: Endpoints by arm.
         contrasts: Differences between arms.
     """
-    sentences = [_who(tables), _headline([row for row in rows if row.endpoint == main])]
+    of_main = [row for row in rows if row.endpoint == main]
+    sentences = [_who(tables, of_main[0].label if of_main else ""), _headline(of_main)]
     sentences += [_difference(row) for row in contrasts if row.endpoint == main]
-    return [sentence for sentence in (*sentences, *_agreement([*rows, *contrasts])) if sentence]
+    return [sentence for sentence in (*sentences, *_agreement(rows, contrasts)) if sentence]
 
 
-def _who(tables: Tables) -> str:
-    counts = [(tables.labels[arm], tables.patients.filter(pl.col("arm") == arm).height) for arm in tables.arms]
-    total = sum(count for _, count in counts)
-    if not total:
-        return "The results hold no table of patients, so how many were simulated is not known here."
-    people = "virtual patient" if total == 1 else "virtual patients"
-    by_arm = joined([f"{count} on {label}" for label, count in counts])
-    return f"The model was given {number(total, 0)} {people}: {by_arm}."
+def _who(tables: Tables, label: str) -> str:
+    counts = [
+        (tables.labels[arm], tables.patients.filter(pl.col("arm") == arm).height) for arm in tables.arms
+    ]
+    if not counts:
+        return ""
+    if tables.patients.is_empty():
+        arms = joined([lower(name) for name, _ in counts])
+        text = f"This study has {arms}; the results do not say how many patients"
+    else:
+        text = "This study gives " + joined([f"{lower(name)} to {_people(count)}" for name, count in counts])
+    return f"{text}. Its main endpoint is “{label}”." if label else f"{text}."
+
+
+def _people(count: int) -> str:
+    return f"{number(count, 0)} virtual patient{'' if count == 1 else 's'}"
 
 
 def _headline(rows: Sequence[Row]) -> str:
     told = [row for row in rows if row.estimate is not None]
     if not told:
         return ""
-    parts = [
-        f"{row.model_text}{f' ({row.interval_text})' if row.interval_text else ''} with {row.arm_label}" for row in told
-    ]
-    return f"{told[0].label}: the model expects {joined(parts)}."
+    parts = []
+    for row in told:
+        more = [f"95 % interval {row.interval_text}"] if row.interval_text else []
+        more += [f"published {row.published_text}"] if row.published is not None else []
+        parts.append(
+            f"{row.model_text} with {lower(row.arm_label)}" + (f" ({', '.join(more)})" if more else "")
+        )
+    return f"The model gives {joined(parts)}."
 
 
 def _difference(row: Row) -> str:
     if row.estimate is None:
         return ""
-    text = f"{row.arm_label} against {row.reference}: {row.measure} {row.model_text}"
+    text = f"The {row.measure}, {lower(row.arm_label)} against {lower(row.reference)}, is {row.model_text}"
     if row.low is None or row.high is None or row.neutral is None:
         return text + "."
     includes = row.low <= row.neutral <= row.high
-    return (
-        f"{text} ({row.interval_text}), an interval that "
-        f"{'includes' if includes else 'excludes'} no difference between the arms."
-    )
+    verb = "does not tell the arms apart" if includes else "tells the arms apart"
+    return f"{text} ({row.interval_text}), which {verb} at this number of virtual patients."
 
 
-def _agreement(rows: Sequence[Row]) -> list[str]:
+def _agreement(rows: Sequence[Row], contrasts: Sequence[Row]) -> list[str]:
+    """Return how the endpoints compare with what was published, and what the model gets wrong.
+
+    Published contrasts follow from published values, so they are not counted as more of them.
+    """
     published = [row for row in rows if row.published is not None]
     judged = [row for row in published if row.hit is not None]
     if not published:
-        return ["No published value stands beside these results, so nothing in them has been compared with a trial."]
+        return [
+            "No published value stands beside these results, so nothing in them has been compared with a trial."
+        ]
     if not judged:
         return ["Published values stand beside the results, but none of them was judged a hit or a miss."]
     misses = [row for row in judged if not row.hit]
     held = len(judged) - len(misses)
-    text = f"Of {len(judged)} published values that were compared, the model meets {held} and misses {len(misses)}"
+    text = f"Of {_small(len(judged), 'published value')}, {held or 'none'} lie in the model’s predictive interval"
     checks = [row for row in judged if row.role == "check"]
     if checks and len(checks) < len(judged):
-        text += f"; of the {len(checks)} that calibration does not use, it meets {sum(bool(row.hit) for row in checks)}"
-    elif checks:
-        text += "; calibration uses none of them"
+        met = sum(bool(row.hit) for row in checks)
+        text += f"; of the {len(checks)} that calibration does not use, {met or 'none'}"
     sentences = [text + "."]
+    far = sum(row.far and bool(row.hit) for row in judged)
+    if far:
+        sentences.append(
+            f"Of those inside, {far} {'is' if far == 1 else 'are'} further from the published value than the rule of "
+            "this project allows (5 percentage points or 20 %, whichever is larger)."
+        )
+    between = [row for row in contrasts if row.hit is not None]
+    if between:
+        held = sum(bool(row.hit) for row in between)
+        sentences.append(
+            f"Of {_small(len(between), 'published difference')} between arms, {held or 'none'} lie in it."
+        )
+    misses += [row for row in between if not row.hit]
     if misses:
-        shown = [f"{_subject(row)} (model {row.model_text}, published {row.published_text})" for row in misses[:_SHOWN]]
+        shown = [
+            f"{_subject(row)} (model {row.model_text}, published {row.published_text})"
+            for row in misses[:_SHOWN]
+        ]
         more = len(misses) - len(shown)
         shown += [f"{more} more, marked in the table"] if more else []
-        sentences.append(f"It disagrees with what was published on {joined(shown)}.")
+        sentences.append(f"The model disagrees with what was published on {joined(shown)}.")
     return sentences
 
 
@@ -148,8 +180,19 @@ _SHOWN = 4
 
 
 def _subject(row: Row) -> str:
-    who = f"{row.arm_label} against {row.reference}" if row.reference else row.arm_label
-    return f"{row.label}, {who}"
+    if row.reference:
+        return f"the {row.measure} in “{row.label}”, {lower(row.arm_label)} against {lower(row.reference)}"
+    return f"“{row.label}” with {lower(row.arm_label)}"
+
+
+def _small(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def lower(label: str) -> str:
+    """Return a label as it reads inside a sentence: first letter small, unless its first word is an abbreviation."""
+    first = label.split(" ", 1)[0]
+    return label if sum(letter.isupper() for letter in first) > 1 else label[:1].lower() + label[1:]
 
 
 def joined(parts: Sequence[str]) -> str:
