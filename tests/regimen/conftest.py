@@ -18,7 +18,7 @@ oxycodone/naloxone|CR|OXN|opioid|oral||opioid_depot:1;antagonist_depot_pr:0.5|35
 naloxone|CR||antagonist|oral|antagonist|depot_pr:1|363.8|mg|1|80|bolus|
 naldemedine|oral||antagonist|oral|antagonist|depot:1|570.6|mg|0.05|3|bolus|
 fluorouracil|IV|5-FU|chemotherapy|intravenous||chemo:0.07|130.1|mg|50|6000|bolus|
-macrogol|oral|PEG;polyethylene glycol|laxative|oral||osmotic:0.5||g|1|100|bolus|
+macrogol|oral|PEG 3350;polyethylene glycol|laxative|oral||osmotic:0.5||g|1|100|bolus|
 bisacodyl|oral||laxative|oral||stimulant:1||mg|1|30|bolus|
 """
 PHARMACOLOGY = """

@@ -169,16 +169,22 @@ class _Reader:
 
     def _drug(self) -> None:
         sentence = self.sentence
-        while (word := self._peek()) is not None and not word.is_number and word.key not in _STARTERS:
+        while (word := self._peek()) is not None and word.key not in _STARTERS:
+            if word.is_number and not (sentence.drug and self._number_follows()):
+                break  # the dose; but in 'PEG 3350 17 g' the first number belongs to the name
             if self._form():
                 continue
-            if not any(letter.isalpha() for letter in word.text):
+            if not any(letter.isalnum() for letter in word.text):
                 break
             sentence.drug.append(word)
             self.at += 1
         if not sentence.drug and sentence.action != "placebo":
             column = self.words[0].column if sentence.action == "give" else self._end()
             self._problem("the drug is missing", column, expected="the name of a drug first")
+
+    def _number_follows(self) -> bool:
+        after = self._peek(1)
+        return after is not None and after.is_number
 
     def _form(self) -> bool:
         first, second = self._peek(), self._peek(1)

@@ -47,21 +47,24 @@ def field_name(path: Sequence[str | int]) -> str:
 def problem_at(document: Document, path: Steps, problem: Problem, *, key: bool = False) -> Problem:
     """Place a problem at a path of the file; a column it has counts from the start of the value's text."""
     place = document.place(path)
-    line, column = place.key if key else place.value
-    if problem.column is not None and not key:
-        column = column + place.offset + problem.column - 1 if place.offset is not None else column
+    line, column = place.key if key or place.offset is None else place.value
+    if problem.column is not None and place.offset is not None and not key:
+        column += place.offset + problem.column - 1
     return problem.at(file=document.file, line=line, column=column, field=field_name(path) or None)
 
 
 def of_validation(error: ValidationError, document: Document) -> list[Problem]:
     """Every problem of a validation error, in the order of the file."""
     found = error.errors(include_url=False)
-    deeper = [item["loc"] for item in found]
+    places = [item["loc"] for item in found]
+    meant = {(*loc[:-1], _meant(loc)) for loc in (i["loc"] for i in found if i["type"] == "extra_forbidden")}
     problems = []
     for item in found:
-        loc = item["loc"]
-        if item["type"] == "too_short" and any(len(o) > len(loc) and o[: len(loc)] == loc for o in deeper):
+        loc, kind = item["loc"], item["type"]
+        if kind == "too_short" and any(len(o) > len(loc) and o[: len(loc)] == loc for o in places):
             continue  # pydantic counts the items that were good
+        if kind == "missing" and loc in meant:
+            continue  # it is there, misspelt
         problems += _translate(item, document)
     return problems
 
@@ -131,10 +134,18 @@ def _file_path(loc: tuple[str | int, ...], document: Document) -> Steps:
     return tuple(steps)
 
 
+def _keys(loc: tuple[str | int, ...]) -> tuple[str, ...]:
+    part = _part(loc)
+    return tuple(part.model_fields) if part else ()
+
+
+def _meant(loc: tuple[str | int, ...]) -> str | None:
+    """The key that an unknown key probably stands for."""
+    return nearest(str(loc[-1]), _keys(loc[:-1]))
+
+
 def _unknown_key(loc: tuple[str | int, ...]) -> Problem:
-    part = _part(loc[:-1])
-    keys = tuple(part.model_fields) if part else ()
-    return _choice(str(loc[-1]), keys, "key")
+    return _choice(str(loc[-1]), _keys(loc[:-1]), "key")
 
 
 def _choice(given: str, known: Sequence[str], what: str) -> Problem:

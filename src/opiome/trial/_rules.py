@@ -6,7 +6,7 @@ One small function per rule; each yields problems with their path in the file.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from opiome import regimen
 from opiome.errors import DoseError, Problem, nearest
@@ -63,18 +63,18 @@ def _regimens(document: Document, model: Model | None) -> Found:
             continue
         if path[:2] == ("rules", "rescue_laxative") and dosing.is_active and not dosing.as_needed:
             yield path, Problem(f"'{text}' is not as needed", expected="'... as needed'")
-        if not dosing.is_open:
-            continue
-        opioid_choice = path[:3] == ("background", "opioid", "choices")
-        if not (opioid_choice and document.data["background"]["opioid"].get("ome") is not None):
-            yield (
-                path,
-                Problem(
-                    f"'{text}' has no dose",
-                    expected="a dose such as '30 mg'"
-                    + (", or 'ome' beside the choices" if opioid_choice else ""),
-                ),
-            )
+        if dosing.is_open and _needs_dose(path, document.data):
+            yield path, Problem(f"'{text}' has no dose", expected="a dose such as '30 mg'", remedy=_ome(path))
+
+
+def _needs_dose(path: Steps, study: Any) -> bool:  # noqa: ANN401  # plain data of a file
+    if path[:3] == ("background", "opioid", "choices"):
+        return study["background"]["opioid"].get("ome") is None
+    return path[0] in {"arms", "rules"} or path[1:2] in {("laxatives",), ("other",)}
+
+
+def _ome(path: Steps) -> str | None:
+    return "add one, or 'ome' beside the choices" if path[0] == "background" else None
 
 
 def _texts(data: object, path: Steps) -> Iterator[tuple[Steps, str]]:

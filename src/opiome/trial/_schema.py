@@ -291,6 +291,8 @@ class Study(Part):
 def json_schema() -> dict[str, Any]:
     """The JSON Schema (draft 2020-12) of a study file, version 1."""
     schema = Study.model_json_schema(mode="validation")
+    median = {"type": "number", "description": "A new median (bernoulli: probability)"}
+    schema["$defs"]["Covariate"] = {"anyOf": [median, schema["$defs"]["Covariate"]]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "https://opiome.org/schema/study-1.json",
