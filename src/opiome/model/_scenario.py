@@ -98,7 +98,7 @@ def _scenario(model: Model, name: str, rows: list[Row]) -> Scenario:
         elif action == "dose":
             events.append({"TIME": start, "AMT": value, "EVID": _DOSE, "CMT": what, **_repeat(row)})
         else:
-            drug, formulation, slot = _product(what)
+            drug, formulation, slot = _product(model.draft, what)
             parameters |= model.slot_parameters(drug, formulation, slot) if slot else {}
             events += _given(model, row, (drug, formulation, slot), value)
     return Scenario(name, tuple(events), parameters, states, tuple(reads))
@@ -122,11 +122,16 @@ def _repeat(row: Row) -> dict[str, float | int]:
     }
 
 
-def _product(what: str) -> tuple[str, str, str]:
+def _product(draft: Draft, what: str) -> tuple[str, str, str]:
+    """Split ``magnesium oxide oral`` or ``morphine CR opioid`` into drug, formulation and slot."""
     words = what.split()
-    if len(words) == 3:  # noqa: PLR2004 - drug, formulation, slot
-        return words[0], words[1], words[2]
-    return words[0], "" if len(words) == 1 else words[1], ""
+    drugs = {row.text("drug") for row in draft.tables["drugs"]}
+    for count in range(len(words), 0, -1):
+        drug = " ".join(words[:count])
+        if drug in drugs:
+            rest = [*words[count:], "", ""]
+            return drug, rest[0], rest[1]
+    return what, "", ""
 
 
 def _given(
@@ -181,8 +186,7 @@ def _row_problems(draft: Draft, row: Row, states: set[str] | None) -> Iterator[P
             remedy="write one of these",
         )
     elif action == "give":
-        words = what.split()
-        drug, formulation, slot = _product(what) if words else ("", "", "")
+        drug, formulation, slot = _product(draft, what)
         entries = [r for r in draft.tables["drugs"] if r.text("drug") == drug]
         fits = [r for r in entries if r.text("formulation") == formulation]
         if not entries or not fits:
