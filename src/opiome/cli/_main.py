@@ -21,6 +21,7 @@ __all__ = ["main"]
 INPUT_ERROR = 2
 UNEXPECTED = 70
 INTERRUPTED = 130
+MOST_TOLD = 50
 _COMMANDS = {
     "run": ("_run", "run", "Simulate a study and write its report."),
     "lint": ("_studies", "lint", "Check a study file."),
@@ -99,8 +100,10 @@ def _usage(error: click.ClickException) -> int:
 
 
 def _input(error: InputError) -> int:
-    for problem in error.problems:
+    for problem in error.problems[:MOST_TOLD]:
         _say(str(problem), INPUT_ERROR)
+    if len(error.problems) > MOST_TOLD:
+        _say(f"and {len(error.problems) - MOST_TOLD} more problems", INPUT_ERROR)
     return error.exit_code
 
 
