@@ -13,5 +13,6 @@ from opiome.engine._ensemble import Block, Ensemble
 from opiome.engine._events import EventTable
 from opiome.engine._outcome import Failure, Outcome
 from opiome.engine._program import Program, compile  # noqa: A004 - engine.compile is what it does
+from opiome.errors import DoseError
 
-__all__ = ["Block", "Ensemble", "EventTable", "Failure", "Outcome", "Program", "compile"]
+__all__ = ["Block", "DoseError", "Ensemble", "EventTable", "Failure", "Outcome", "Program", "compile"]

@@ -80,7 +80,7 @@ def _generate(sbml: str, outputs: Sequence[str] | None, method: str) -> tuple[di
         "stage_row": layout.stage_row,
         "work_rows": layout.work_rows,
         "pattern": [[i, j, graph.level[node]] for (i, j), node in kernels.jacobian.items()],
-        "autonomous": layout.autonomous,
+        "timed": [i for i, rate in enumerate(system.rates) if graph.deps[rate] & 1],
         "triggers": [
             {
                 "initially": k.initially,
@@ -254,28 +254,28 @@ class Program:
         return result
 
     def _linear_block(self, entry: int) -> NDArray[np.int64]:
-        """The states that a dose into ``entry`` reaches and that are linear among themselves.
+        """The linear states around a dose into ``entry``: what feeds it, what it feeds, linear with fixed coefficients.
 
-        Starts from everything downstream; states whose equation is not linear with coefficients fixed per patient, or
-        depends on a state outside, fall away until nothing changes.
+        States that only accumulate (nothing removes them, nothing depends on them) have no steady state and stay out.
         """
         rows: dict[int, dict[int, int]] = {i: {} for i in range(len(self.states))}
-        below: dict[int, set[int]] = {i: set() for i in range(len(self.states))}
         for i, j, level in self._meta["pattern"]:
             rows[i][j] = level
-            below[j].add(i)
-        reached, front = {entry}, [entry]
+        fixed = set(range(len(self.states))) - set(self._meta["timed"])
+        linear = {i for i in fixed if all(level < 2 for level in rows[i].values())}  # noqa: PLR2004 - known per patient
+        block, front = {entry}, [entry]
         while front:
-            for i in below[front.pop()] - reached:
-                reached.add(i)
-                front.append(i)
-        block = set(reached)
+            k = front.pop()
+            near = (set(rows[k]) | {i for i in linear if k in rows[i]}) & linear - block
+            block |= near
+            front.extend(near)
         while True:
-            keep = {i for i in block if all(level < 2 and j in block for j, level in rows[i].items())}  # noqa: PLR2004
+            keep = {i for i in block & linear if rows[i].keys() <= block}
+            keep = {i for i in keep if i in rows[i] or any(i in rows[k] for k in keep if k != i)}
             if keep == block:
                 break
             block = keep
-        if entry not in block or not self._meta["autonomous"]:
+        if entry not in block:
             raise DoseError(
                 Problem(
                     f"`{self.states[entry]}` does not belong to a linear block of its own, so its steady state cannot "

@@ -1,0 +1,63 @@
+"""Models written in Antimony, and the simulators that the engine is compared with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import antimony
+import numpy as np
+import pytest
+
+MODELS = Path(__file__).parent / "models"
+
+
+def to_sbml(text: str) -> str:
+    """Antimony text to SBML text."""
+    antimony.clearPreviousLoads()
+    antimony.freeAll()
+    assert antimony.loadAntimonyString(text) >= 0, antimony.getLastError()
+    return antimony.getSBMLString(antimony.getMainModuleName())
+
+
+@pytest.fixture(scope="session")
+def sbml():
+    """Antimony text to SBML."""
+    return to_sbml
+
+
+@pytest.fixture(scope="session")
+def oral():
+    return to_sbml((MODELS / "oral.ant").read_text())
+
+
+@pytest.fixture(scope="session")
+def gut():
+    return to_sbml((MODELS / "gut.ant").read_text())
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory):
+    """Tests compile anew and leave the user's cache alone."""
+    os.environ["OPIOME_CACHE"] = str(tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="session")
+def roadrunner_run():
+    """``run(sbml, selections, times, parameters)``: libRoadRunner's CVODE at tight tolerances."""
+    import roadrunner
+
+    roadrunner.Logger.disableLogging()
+
+    def run(sbml, selections, times, parameters=None, rtol=1e-11, atol=1e-13):
+        rr = roadrunner.RoadRunner(sbml)
+        rr.integrator.relative_tolerance, rr.integrator.absolute_tolerance = rtol, atol
+        rr.integrator.maximum_num_steps = 200_000
+        for name, value in (parameters or {}).items():
+            rr[name] = value
+        if parameters:
+            rr.reset(roadrunner.SelectionRecord.DEPENDENT_INITIAL_GLOBAL_PARAMETER)
+        rr.timeCourseSelections = ["time", *selections]
+        return np.array(rr.simulate(times=[float(t) for t in times]))[:, 1:]
+
+    return run
