@@ -24,6 +24,7 @@ NO_GUILD = "#d5d9de"
 GROUPS = ("#0a5ea8", "#b04a00", "#00755a", "#8c3576", "#7a6200", "#3d3d9e", "#5b616b")
 INK, MUTED, RULE = "#1b2028", "#565d68", "#c9cdd3"
 _LABELLED = 60
+_NAMED = 12
 _SHORT = 1e-4
 
 
@@ -124,21 +125,22 @@ def ordination(
     groups: Sequence[str] | None, outliers: set[str],
 ) -> str:
     """The first two principal coordinates; samples of one person are joined, outliers ringed."""
-    size, left, bottom = 480.0, 40.0, 34.0
-    picture = _Canvas(size + left, size + bottom, "Principal coordinates of Aitchison distances between genera")
+    width, left, bottom = 500.0, 24.0, 30.0
     low, high = points.min(axis=0), points.max(axis=0)
     middle = (low + high) / 2.0
-    span = float(max((high - low).max(), 1e-9)) * 1.08
+    span = np.maximum(high - low, 1e-9)
+    unit = min(width / (float(span[0]) * 1.06), width / (float(span[1]) * 1.06))
+    height = float(np.clip(unit * span[1] * 1.06, 0.5 * width, width))
+    picture = _Canvas(width + left, height + bottom, "Principal coordinates of Aitchison distances between genera")
     place = np.empty_like(points)
-    place[:, 0] = left + size * ((points[:, 0] - middle[0]) / span + 0.5)
-    place[:, 1] = size * (0.5 - (points[:, 1] - middle[1]) / span)
-    picture.line(left, size, left + size, size)
-    picture.line(left, 0, left, size)
-    zero_x = left + size * (0.5 - middle[0] / span)
-    zero_y = size * (0.5 + middle[1] / span)
-    picture.line(zero_x, 0, zero_x, size, "#e8eaed")
-    picture.line(left, zero_y, left + size, zero_y, "#e8eaed")
-    picture.text(left + size, size + 24, f"first coordinate, {100 * explained[0]:.0f} % of variation", anchor="end")
+    place[:, 0] = left + width / 2.0 + unit * (points[:, 0] - middle[0])
+    place[:, 1] = height / 2.0 - unit * (points[:, 1] - middle[1])
+    zero_x, zero_y = left + width / 2.0 - unit * middle[0], height / 2.0 + unit * middle[1]
+    picture.line(zero_x, 0, zero_x, height, "#e8eaed")
+    picture.line(left, zero_y, left + width, zero_y, "#e8eaed")
+    picture.line(left, height, left + width, height)
+    picture.line(left, 0, left, height)
+    picture.text(left + width, height + 20, f"first coordinate, {100 * explained[0]:.0f} % of variation", anchor="end")
     picture.text(14, 0, f"second coordinate, {100 * explained[1]:.0f} %", anchor="end", more='transform="rotate(-90 14 0)"')
     order = list(dict.fromkeys(sorted(groups))) if groups else []
     by_person: dict[str, list[int]] = {}
@@ -154,6 +156,13 @@ def ordination(
         picture.dot(place[i, 0], place[i, 1], radius, colour, tip, 'fill-opacity="0.78" stroke="#fff" stroke-width="0.7"')
         if sample in outliers:
             picture.dot(place[i, 0], place[i, 1], radius + 3.2, "none", f"{tip}: outlier", f'stroke="{INK}" stroke-width="1.3"')
+        if len(samples) <= _NAMED:
+            picture.text(place[i, 0] + 8, place[i, 1] + 4, sample[:18], size=11.5)
+    if len(order) > 1:
+        for k, group in enumerate(order):
+            x, y = place[[g == group for g in groups or ()]].mean(axis=0)
+            picture.dot(x, y, 9.0, "#fff", f"centre of {group}", f'stroke="{GROUPS[k % len(GROUPS)]}" stroke-width="2.6"')
+            picture.text(x, y + 4, group[:1], anchor="middle", colour=INK, size=11.5, more='font-weight="700"')
     return picture.render()
 
 

@@ -70,7 +70,10 @@ class Lineage:
     @property
     def depth(self) -> int:
         """The index in :data:`RANKS` of the finest name; -1 when there is none."""
-        return max((i for i, name in enumerate(self.names) if name), default=-1)
+        for rank in range(_SPECIES, -1, -1):
+            if self.names[rank]:
+                return rank
+        return -1
 
     @property
     def rank(self) -> str:

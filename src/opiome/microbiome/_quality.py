@@ -33,7 +33,7 @@ FLAGS = {
     "not_stool_like": "marker genera of another body site outweigh those of stool",
 }
 _UNMAPPED, _FAMILY, _UNCLASSIFIED, _DOMINATED, _SHOW = 0.2, 0.2, 0.5, 0.6, 1e-4
-_OUTLIER_MADS, _FEWEST = 5.0, 8
+_OUTLIER_MADS, _FEWEST = 3.5, 8  # the modified z of Iglewicz and Hoaglin (1993)
 _FOREIGN, _STOOL = 0.5, 0.1
 
 
