@@ -11,6 +11,7 @@ from opiome import streams
 from opiome.trial._bowel import SIGNS, Bowel
 from opiome.trial._diary import Diary, Movements
 from opiome.trial._quantities import quantity
+from opiome.trial._watch import PAIN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
     from opiome.engine import Ensemble, EventTable
     from opiome.trial._numbers import DiaryNumbers
     from opiome.trial._schema import Dropout
+    from opiome.trial._watch import Watch
 
-__all__ = ["PAIN", "Group", "Rules", "live"]
+__all__ = ["Group", "Rules", "live"]
 
-PAIN = "nrs"
 _HOURS, _WEEK_DAYS = 24, 7
 _OUTCOME_OK = 0
 
@@ -108,7 +109,7 @@ def live(
     columns: range,
     rules: Rules,
     *,
-    outputs: Sequence[str],
+    watch: Watch,
     day_done: Callable[[], None] = lambda: None,
 ) -> None:
     """Advance a group through days of the diary, one at a time.
@@ -121,20 +122,19 @@ def live(
         group: the patients, in the order of the ensemble; changed in place.
         columns: the columns of the diary to live through.
         rules: what answers to the diary.
-        outputs: the observables that the ensemble gives, in order; they hold :data:`SIGNS` and :data:`PAIN`.
+        watch: what is recorded.
         day_done: called after each day.
     """
     start, diary = float(run.time), group.diary
-    place = {name: outputs.index(name) for name in (*SIGNS, PAIN)}
     written: list[Movements] = [diary.movements]
     for i, column in enumerate(columns):
         now, hour = start + _HOURS * i, float(_HOURS * (column - diary.lead))
         if i:
             _rescue(run, group, column, now, rules)
-        block = run.advance(now + _HOURS, now + 0.5 + np.arange(_HOURS))
+        block = run.advance(now + _HOURS, now + 0.5 + np.arange(_HOURS, dtype=np.float64))
         group.present &= np.asarray(run.outcome) == _OUTCOME_OK
         values = np.asarray(block.values)
-        signs = {name: values[:, :, place[name]] for name in SIGNS}
+        signs = {name: values[:, :, watch.signs[name]] for name in SIGNS}
         if group.bowel is None:
             rate = np.nan_to_num(signs["bm_rate"][:, 0], nan=0.0)
             group.bowel = Bowel.start(group.patients, rate, hour, rules.numbers, rules.seed)
@@ -142,10 +142,11 @@ def live(
         u = streams.uniform(rules.seed, "diary/missing", group.patients, column)
         filled = group.present & (u >= rules.numbers.missing_day)
         written.append(diary.record(column, moves, filled))
-        pain = values[:, :, place[PAIN]].mean(axis=1)
+        pain = values[:, :, watch.signs[PAIN]].mean(axis=1)
         noise = rules.numbers.nrs_sd * streams.normal(rules.seed, "diary/nrs", group.patients, column)
         diary.nrs[:, column] = np.where(filled, np.clip(np.rint(pain + noise), 0, 10), np.nan)
-        group.means[:, column] = np.where(group.present[:, None], values.mean(axis=1), np.nan)
+        means = watch.means(values, np.asarray(run.states))
+        group.means[:, column] = np.where(group.present[:, None], means, np.nan)
         if rules.dropout is not None:
             _leave(group, column, rules)
         day_done()

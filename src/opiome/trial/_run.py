@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from opiome.errors import ModelError, Problem, StudyError
-from opiome.trial._bowel import SIGNS
+from opiome.errors import Problem, StudyError
 from opiome.trial._compare import compare
-from opiome.trial._live import PAIN, Group, Rules, live
+from opiome.trial._live import Group, Rules, live
 from opiome.trial._numbers import diary_numbers
 from opiome.trial._randomise import arm_sizes, randomise
 from opiome.trial._results import Results
 from opiome.trial._screen import Accepted, Setting, screen
 from opiome.trial._summaries import bands, node_changes, patient_rows
 from opiome.trial._therapy import Therapy
+from opiome.trial._watch import Watch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -128,13 +128,7 @@ def _setting(study: Study, seed: int | None, threads: int | None, model: Model |
 
         model = models.load(species=study.species)
     lead, treated = (_whole_days(study, name) for name in ("run_in", "treatment"))
-    observed = dict.fromkeys([*SIGNS, PAIN, *model.observables["id"], *model.nodes["observable"]])
-    program = engine.compile(model.sbml, outputs=list(observed))
-    missing = sorted(set(SIGNS) - set(program.outputs)) + sorted({PAIN} - set(program.outputs))
-    if missing:
-        raise ModelError(
-            Problem(f"the model has no {', '.join(missing)}", expected="these observables, for the diary")
-        )
+    program = engine.compile(model.sbml)
     number = study.seed if seed is None else seed
     therapy = Therapy(study, model, number)
     return Setting(
@@ -143,7 +137,7 @@ def _setting(study: Study, seed: int | None, threads: int | None, model: Model |
         program=program,
         therapy=therapy,
         numbers=diary_numbers(),
-        outputs=tuple(program.outputs),
+        watch=Watch.of(model, program),
         lead=lead,
         days=lead + treated,
         seed=number,
@@ -189,7 +183,7 @@ def _treat(
         dropout=study.dropout,
     )
     days = range(setting.lead, setting.days)
-    live(ensemble, group, days, rules, outputs=setting.outputs, day_done=day_done)
+    live(ensemble, group, days, rules, watch=setting.watch, day_done=day_done)
     return group, np.asarray(ensemble.outcome, dtype=np.int64)
 
 
@@ -234,11 +228,15 @@ class _Collected:
         self.diaries[arm] = group.diary
         self._tables["diary"].append(group.diary.frame(arm))
         self._tables["movements"].append(group.diary.movement_frame(arm))
-        self._tables["bands"].append(bands(arm, group.means, setting.outputs, setting.lead))
-        untreated = setting.program.evaluate(cohort.start, cohort.parameters)
+        self._tables["bands"].append(bands(arm, group.means, setting.watch.names, setting.lead))
         nodes = dict(zip(setting.model.nodes["id"], setting.model.nodes["observable"], strict=True))
         self._nodes += node_changes(
-            arm, nodes, group.means, untreated=untreated, outputs=setting.outputs, lead=setting.lead
+            arm,
+            nodes,
+            group.means,
+            untreated=setting.watch.untreated(setting.program, cohort),
+            outputs=setting.watch.names,
+            lead=setting.lead,
         )
 
     def results(self, manifest: dict[str, Any], endpoints: Any, contrasts: Any) -> Results:  # noqa: ANN401

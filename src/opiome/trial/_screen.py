@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from opiome.model import Model
     from opiome.trial._numbers import DiaryNumbers
     from opiome.trial._schema import Study
+    from opiome.trial._watch import Watch
 
 __all__ = ["Accepted", "Setting", "screen"]
 
@@ -40,7 +41,7 @@ _LEAST = 32
 class Setting:
     """What all phases of a run share.
 
-    ``outputs`` are the observables that are recorded, ``lead`` and ``days`` the days of the run-in and of the
+    ``watch`` says what is recorded, ``lead`` and ``days`` the days of the run-in and of the
     whole diary, ``chunk`` the most patients that are simulated at once.
     """
 
@@ -49,7 +50,7 @@ class Setting:
     program: Program
     therapy: Therapy
     numbers: DiaryNumbers
-    outputs: Sequence[str]
+    watch: Watch
     lead: int
     days: int
     seed: int
@@ -144,7 +145,7 @@ def _try(setting: Setting, first: int, n: int) -> _Tried:
         reasons[row] = "baseline not solved"
     cohort, rows = cohort.take(solved), rows[solved]
     taking = taking.take(rows)
-    group = Group.arrive(cohort.ids, setting.lead, setting.days, len(setting.outputs))
+    group = Group.arrive(cohort.ids, setting.lead, setting.days, len(setting.watch.names))
     if not len(rows):
         return _Tried(reasons, cohort, taking, group, cohort.start)
     run = setting.program.ensemble(
@@ -155,7 +156,7 @@ def _try(setting: Setting, first: int, n: int) -> _Tried:
         threads=setting.threads,
     )
     run.advance(study.start_of_run_in)
-    live(run, group, range(setting.lead), _rules(setting), outputs=setting.outputs)
+    live(run, group, range(setting.lead), _rules(setting), watch=setting.watch)
     failed = np.asarray(run.outcome) != 0
     verdict = _not_entered(study, group)
     for position, row in enumerate(rows):

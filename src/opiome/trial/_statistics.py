@@ -1,7 +1,7 @@
 """Estimates, predictive intervals and contrasts of the three kinds of endpoint.
 
 Proportions: Wilson interval, Newcombe's interval of the difference, score test. Means: t and Welch. Times:
-Kaplan-Meier median with the log-log interval, log-rank test. All from scipy (statsmodels takes seconds to load).
+Kaplan-Meier median with the log-log interval, log-rank test. All from scipy: others take seconds to load.
 """
 
 from __future__ import annotations
