@@ -40,7 +40,6 @@ class Graph:
         self.deps: list[int] = []
         self.level: list[int] = []
         self._known: dict[tuple, int] = {}  # type: ignore[type-arg]
-        self._derivatives: dict[tuple[int, int], int] = {}
         self.zero, self.one, self.minus_one = self.num(0.0), self.num(1.0), self.num(-1.0)
         self.true, self.false = self._node("bool", (True,), 0, 0), self._node("bool", (False,), 0, 0)
 
@@ -259,52 +258,6 @@ class Graph:
     def is_boolean(self, node: int) -> bool:
         """Tell whether a node is a truth value."""
         return self.op[node] in BOOLEAN or self.op[node] == "bool"
-
-    # calculus
-    def diff(self, node: int, bit: int) -> int:
-        """The derivative of ``node`` by the time (``bit`` 0) or by state ``bit - 1``."""
-        if not self.deps[node] >> bit & 1:
-            return self.zero
-        key = (node, bit)
-        found = self._derivatives.get(key)
-        if found is None:
-            found = self._derivatives[key] = self._diff(node, bit)
-        return found
-
-    def _diff(self, node: int, bit: int) -> int:
-        op, args = self.op[node], self.args[node]
-        if op in ("state", "time"):
-            return self.one
-        if op == "add":
-            return self.add(self.diff(args[0], bit), self.diff(args[1], bit))
-        if op == "mul":
-            a, b = args
-            return self.add(self.mul(self.diff(a, bit), b), self.mul(a, self.diff(b, bit)))
-        if op == "select":
-            return self.select(args[0], self.diff(args[1], bit), self.diff(args[2], bit))
-        return self.mul(self._outer(op, node, args[0]), self.diff(args[0], bit))
-
-    def _outer(self, op: str, node: int, a: int) -> int:
-        if op == "exp":
-            return node
-        if op == "log":
-            return self.recip(a)
-        if op == "logp":  # 1 / max(a, TINY): finite at 0, and 0 in a power that vanishes there
-            return self.recip(self.select(self.less(a, self.num(TINY)), self.num(TINY), a))
-        if op == "recip":
-            return self.neg(self.mul(node, node))
-        if op == "sqrt":
-            return self.mul(self.num(0.5), self.recip(node))
-        if op == "sin":
-            return self.unary("cos", a)
-        if op == "cos":
-            return self.neg(self.unary("sin", a))
-        if op == "atan":
-            return self.recip(self.add(self.one, self.mul(a, a)))
-        if op in ("asin", "acos"):
-            slope = self.recip(self.unary("sqrt", self.sub(self.one, self.mul(a, a))))
-            return slope if op == "asin" else self.neg(slope)
-        return self.zero  # floor
 
     def order(self, roots: Iterable[int]) -> list[int]:
         """Every node below ``roots``, arguments before users, the parts of one root close together."""

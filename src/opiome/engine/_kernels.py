@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from opiome.engine._cut import kept
+from opiome.engine._derivatives import TIME, Derivatives
 from opiome.engine._lu import SparseLU, plan
 from opiome.engine._vector import LANES, VECTOR, Body, Emitter, literal
 
@@ -56,19 +58,22 @@ class Kernels:
         self.system, self.method, self.fma = system, method, fma
         self.graph = system.graph
         self.hoisted: dict[int, int] = {}
+        self.unit: dict[int, bool] = {}  # pivots that are 1
         n = len(system.states)
-        g = self.graph
-        self.jacobian: dict[tuple[int, int], int] = {}
-        for i, rate in enumerate(system.rates):
-            mask = g.deps[rate] >> 1
-            while mask:
-                j = (mask & -mask).bit_length() - 1
-                mask &= mask - 1
-                if (node := g.diff(rate, j + 1)) != g.zero:
-                    self.jacobian[i, j] = node
-        self.time_slopes = [g.diff(rate, 0) for rate in system.rates]
-        self.autonomous = all(node == g.zero for node in self.time_slopes)
-        self.lu: SparseLU = plan(n, set(self.jacobian))
+        # rows of the linear system: the states, then the kept intermediate results
+        self.kept = kept(self.graph, system.rates)
+        slopes = Derivatives(self.graph, n, self.kept)
+        self.entries = {
+            (i, variable - 1): node
+            for i, root in enumerate([*system.rates, *self.kept])
+            for variable, node in slopes.row(root).items()
+            if variable != TIME
+        }
+        self.rows = n + len(self.kept)
+        in_time = Derivatives(self.graph, n)
+        self.time_slopes = [in_time.diff(rate, TIME) for rate in system.rates]
+        self.autonomous = all(node == self.graph.zero for node in self.time_slopes)
+        self.lu: SparseLU = plan(self.rows, set(self.entries))
 
     @property
     def layout(self) -> Layout:
@@ -105,7 +110,7 @@ class Kernels:
         arguments = "ptr noalias %t, ptr noalias %y, ptr noalias %par, ptr noalias %pre"
         parts = [
             self._columns("rhs", arguments, self.system.rates),
-            self._columns("jac", arguments, list(self.jacobian.values())),
+            self._columns("jac", arguments, list(self.entries.values())),
             self._jacobian_lu(rowwise=True),
             self._solve(),
         ]
@@ -155,53 +160,70 @@ class Kernels:
         return _function("prep", "ptr noalias %par, ptr noalias %pre", e)
 
     def _jacobian_lu(self, *, rowwise: bool) -> str:
-        """f, f_t and the LU of D - J, row by row in pivot order; D is one row, or one row per state (``rowwise``)."""
+        """f, f_t and the LU of the linear system, row by row in pivot order.
+
+        A state's row is D u - sum J u - sum F_z w = b, a kept quantity's is w - sum G_y u - sum G_z w = 0. D is one
+        row, or one row per state (``rowwise``).
+        """
         e, s, g, lu = self._emitter(), self.system, self.graph, self.lu
+        n = len(s.states)
         slopes = [] if self.autonomous else self.time_slopes
-        e.plan([*self.jacobian.values(), *s.rates, *slopes])
+        e.plan([*self.entries.values(), *s.rates, *slopes])
         diagonal = "" if rowwise else e.load("%diag", 0)
         inverse: dict[int, str] = {}
         upper: dict[tuple[int, int], str] = {}
         for i in lu.order:
-            e.store(e.value(s.rates[i]), "%f", i)
-            if slopes:
-                e.store(e.value(slopes[i]), "%ft", i)
-            row: dict[int, str] = {i: e.load("%diag", i) if rowwise else diagonal}
+            row: dict[int, str] = {i: literal(1.0)}
+            if i < n:
+                e.store(e.value(s.rates[i]), "%f", i)
+                if slopes:
+                    e.store(e.value(slopes[i]), "%ft", i)
+                row[i] = e.load("%diag", i) if rowwise else diagonal
             for j in (*lu.lower[i], i, *lu.upper[i]):
-                node = self.jacobian.get((i, j), g.zero)
+                node = self.entries.get((i, j), g.zero)
                 if node != g.zero:
                     value = e.value(node)
                     row[j] = e.binary("fsub", row[j], value) if j == i else e.neg(value)
             for k in lu.lower[i]:
-                factor = e.binary("fmul", row[k], inverse[k])
+                factor = e.binary("fmul", row[k], inverse[k]) if inverse[k] else row[k]
                 e.store(factor, "%lu", lu.slot[i, k])
                 minus = e.neg(factor)
                 for j in lu.upper[k]:
                     product = upper[k, j]
                     row[j] = e.fma(minus, product, row[j]) if j in row else e.binary("fmul", minus, product)
-            inverse[i] = e.binary("fdiv", literal(1.0), row[i])
-            e.store(inverse[i], "%lu", lu.slot[i, i])
+            unit = row[i] == literal(1.0)
+            inverse[i] = "" if unit else e.binary("fdiv", literal(1.0), row[i])
+            if not unit:
+                e.store(inverse[i], "%lu", lu.slot[i, i])
             for j in lu.upper[i]:
                 upper[i, j] = row[j]
                 e.store(row[j], "%lu", lu.slot[i, j])
+            self.unit[i] = unit
         arguments = ", ".join(f"ptr noalias %{a}" for a in ("t", "y", "par", "pre", "diag", "f", "ft", "lu"))
         return _function("jaclu", arguments, e)
 
     def _solve(self) -> str:
-        """Solve (D - J) x = b in place."""
-        e, lu = self._emitter(), self.lu
+        """Solve for the states' part in place; kept quantities have a zero right-hand side and are not stored."""
+        e, lu, n = self._emitter(), self.lu, len(self.system.states)
         x: dict[int, str] = {}
         for i in lu.order:
-            value = e.load("%x", i)
+            value = e.load("%x", i) if i < n else ""
             for k in lu.lower[i]:
-                value = e.fma(e.neg(e.load("%lu", lu.slot[i, k])), x[k], value)
+                if x[k]:
+                    minus = e.neg(e.load("%lu", lu.slot[i, k]))
+                    value = e.fma(minus, x[k], value) if value else e.binary("fmul", minus, x[k])
             x[i] = value
         for i in reversed(lu.order):
             value = x[i]
             for j in lu.upper[i]:
-                value = e.fma(e.neg(e.load("%lu", lu.slot[i, j])), x[j], value)
-            x[i] = e.binary("fmul", value, e.load("%lu", lu.slot[i, i]))
-            e.store(x[i], "%x", i)
+                if x[j]:
+                    minus = e.neg(e.load("%lu", lu.slot[i, j]))
+                    value = e.fma(minus, x[j], value) if value else e.binary("fmul", minus, x[j])
+            if value and not self.unit[i]:
+                value = e.binary("fmul", value, e.load("%lu", lu.slot[i, i]))
+            x[i] = value
+            if i < n:
+                e.store(value, "%x", i)
         return _function("solve", "ptr noalias %lu, ptr noalias %x", e)
 
     # one step of the method

@@ -79,7 +79,8 @@ def _generate(sbml: str, outputs: Sequence[str] | None, method: str) -> tuple[di
         "entries": layout.entries,
         "stage_row": layout.stage_row,
         "work_rows": layout.work_rows,
-        "pattern": [[i, j, graph.level[node]] for (i, j), node in kernels.jacobian.items()],
+        "pattern": [[i, j, graph.level[node]] for (i, j), node in kernels.entries.items()],
+        "rows": kernels.rows,
         "timed": [i for i, rate in enumerate(system.rates) if graph.deps[rate] & 1],
         "triggers": [
             {
@@ -246,21 +247,23 @@ class Program:
 
     def jacobian(self, states: Array, parameters: Mapping[str, float | Array], time: float | Array = 0.0) -> Array:
         """Jacobians (n, n_states, n_states): row i, column j is d(dy_i/dt)/dy_j."""
-        pattern = self._meta["pattern"]
+        pattern, n = self._meta["pattern"], len(self.states)
         entries = self._evaluate("jac", len(pattern), states, parameters, time)
-        result = np.zeros((len(entries), len(self.states), len(self.states)))
+        whole = np.zeros((len(entries), self._meta["rows"], self._meta["rows"]))
         for k, (i, j, _) in enumerate(pattern):
-            result[:, i, j] = entries[:, k]
-        return result
+            whole[:, i, j] = entries[:, k]
+        if whole.shape[1] == n:
+            return whole
+        # J = F_y + F_z (I - G_z)^-1 G_y: the kept intermediate results are eliminated here
+        inner = np.eye(self._meta["rows"] - n) - whole[:, n:, n:]
+        return whole[:, :n, :n] + whole[:, :n, n:] @ np.linalg.solve(inner, whole[:, n:, :n])  # type: ignore[no-any-return]
 
     def _linear_block(self, entry: int) -> NDArray[np.int64]:
         """The linear states around a dose into ``entry``: what feeds it, what it feeds, linear with fixed coefficients.
 
         States that only accumulate (nothing removes them, nothing depends on them) have no steady state and stay out.
         """
-        rows: dict[int, dict[int, int]] = {i: {} for i in range(len(self.states))}
-        for i, j, level in self._meta["pattern"]:
-            rows[i][j] = level
+        rows = self._dependencies()
         fixed = set(range(len(self.states))) - set(self._meta["timed"])
         linear = {i for i in fixed if all(level < 2 for level in rows[i].values())}  # noqa: PLR2004 - known per patient
         block, front = {entry}, [entry]
@@ -285,6 +288,25 @@ class Program:
                 )
             )
         return np.array(sorted(block), np.int64)
+
+    def _dependencies(self) -> dict[int, dict[int, int]]:
+        """For each state, the states that its rate depends on: level 0 or 1 if linearly, with fixed coefficients."""
+        n = len(self.states)
+        rows: dict[int, dict[int, int]] = {i: {} for i in range(self._meta["rows"])}
+        for i, j, level in self._meta["pattern"]:
+            rows[i][j] = level
+        known: dict[int, dict[int, int]] = {}
+
+        def through(i: int) -> dict[int, int]:
+            if i not in known:
+                found: dict[int, int] = {}
+                for j, level in rows[i].items():
+                    for k, inner in ({j: level} if j < n else through(j)).items():
+                        found[k] = max(found.get(k, 0), level, inner)
+                known[i] = found
+            return known[i]
+
+        return {i: through(i) for i in range(n)}
 
     def _linear_system(self, block: NDArray[np.int64], slots: Array) -> tuple[Array, Array]:
         """Matrix and constant of a linear block for one patient's parameter slots."""

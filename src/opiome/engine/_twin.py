@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from opiome.engine._derivatives import TIME, Derivatives
 from opiome.engine._graph import UNARY, Graph
 
 if TYPE_CHECKING:
@@ -63,8 +64,9 @@ class Twin:
     def __init__(self, system: System, method: Rosenbrock, parameters: Array) -> None:
         self.system, self.method, self.graph = system, method, system.graph
         g, n = system.graph, len(system.states)
-        self.jacobian_nodes = [g.diff(rate, j + 1) for rate in system.rates for j in range(n)]
-        self.slope_nodes = [g.diff(rate, 0) for rate in system.rates]
+        slopes = Derivatives(g, n)
+        self.jacobian_nodes = [slopes.diff(rate, j + 1) for rate in system.rates for j in range(n)]
+        self.slope_nodes = [slopes.diff(rate, TIME) for rate in system.rates]
         free = np.concatenate([parameters, np.full(len(system.derived), math.nan)])
         nothing = np.zeros(0)
         derived = evaluate(g, system.derived_start, 0.0, nothing, free)
