@@ -54,7 +54,7 @@ def test_identifiers(source, expected):
 
 
 def test_a_patient_is_the_same_elsewhere(toy):
-    """Bolus, lag, repeats, bioavailability, infusions that overlap and a parameter change, in libRoadRunner."""
+    """Bolus, lag, repeats, infusions that overlap and a parameter change, in libRoadRunner."""
     rows = [
         {"TIME": 0.0, "AMT": 1e5, "CMT": "opioid_depot", "II": 12.0, "ADDL": 2, "F": 0.5},
         {"TIME": 1.0, "AMT": 5e4, "CMT": "opioid_blood", "LAG": 0.5, "ID": 0},

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 UNITS = """
 id definition label
@@ -94,7 +97,7 @@ opioid read - - 36 6 48 -
 
 
 def write_table(path: Path, text: str) -> None:
-    """Write a table from its readable form: blanks between cells, ``~`` for a blank inside one, ``-`` for empty."""
+    """Write a table from its readable form: ``~`` is a blank inside a cell, ``-`` an empty cell."""
     lines = []
     for line in text.strip().splitlines():
         cells = ["" if cell == "-" else cell.replace("~", " ") for cell in line.split()]

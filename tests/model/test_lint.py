@@ -28,6 +28,13 @@ BROKEN = {
         "half 50 nmol_per_l",
         "unknown unit",
     ),
+    "unknown_declared_unit": (
+        "M001",
+        "mechanisms/effect.ant",
+        "concentration has nmol_per_L",
+        "concentration has nmol_per_l",
+        "unknown unit 'nmol_per_l' of 'concentration'",
+    ),
     "placeholder": (
         "M001",
         "instances.tsv",

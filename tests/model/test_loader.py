@@ -73,9 +73,15 @@ def test_placeholder_in_a_parameter_id_and_the_full_id_wins(folder):
     folder.append("instances.tsv", "drug rescue slot=rescue")
     folder.append("parameters/effect.tsv", "{slot}_V 100 L - - fixed - - doi:10.1000/v B human seen drug")
     folder.append("parameters/effect.tsv", "rescue_V 50 L - - fixed - - doi:10.1000/v B human seen drug")
-    folder.append("parameters/effect.tsv", "{slot}_F 0.5 dimensionless - - fixed - - doi:10.1000/v B human seen drug")
-    folder.append("parameters/effect.tsv", "{slot}_ka 1 per_hour - - fixed - - doi:10.1000/v B human seen drug")
-    folder.append("parameters/effect.tsv", "{slot}_CL 10 L_per_hour - - fixed - - doi:10.1000/v B human seen drug")
+    folder.append(
+        "parameters/effect.tsv", "{slot}_F 0.5 dimensionless - - fixed - - doi:10.1000/v B human seen drug"
+    )
+    folder.append(
+        "parameters/effect.tsv", "{slot}_ka 1 per_hour - - fixed - - doi:10.1000/v B human seen drug"
+    )
+    folder.append(
+        "parameters/effect.tsv", "{slot}_CL 10 L_per_hour - - fixed - - doi:10.1000/v B human seen drug"
+    )
     sbml = sbml_of(model.load(folder.path))
     assert [sbml.getParameter(f"{slot}_V").getValue() for slot in ("opioid", "rescue")] == [100.0, 50.0]
 
@@ -94,14 +100,20 @@ def test_frames_have_empty_text_and_null_numbers(toy):
 
 def test_slot_parameters(toy):
     assert toy.slot_parameters("morphine", "IR", "opioid") == {
-        "opioid_ka": 6.0, "opioid_CL": 92.0, "opioid_V": 278.0, "opioid_F": 0.37,
+        "opioid_ka": 6.0,
+        "opioid_CL": 92.0,
+        "opioid_V": 278.0,
+        "opioid_F": 0.37,
     }
 
 
 def test_compartments(folder, toy):
     assert toy.compartments("morphine", "IR", "opioid") == {"opioid_depot": 1.0}
     folder.change("drugs.tsv", "opioid depot", "opioid depot:0.4;blood:0.6")
-    assert model.load(folder.path).compartments("morphine", "IR", "opioid") == {"opioid_depot": 0.4, "opioid_blood": 0.6}
+    assert model.load(folder.path).compartments("morphine", "IR", "opioid") == {
+        "opioid_depot": 0.4,
+        "opioid_blood": 0.6,
+    }
 
 
 @pytest.mark.parametrize(
@@ -198,17 +210,19 @@ def test_explain(toy, name, words):
 
 
 def test_explain_unknown_name(toy):
-    with pytest.raises(ModelError, match="(?i)did you mean 'tolerance'"):
+    with pytest.raises(ModelError, match=r"(?i)did you mean 'tolerance'"):
         toy.explain("tolerence")
 
 
-@pytest.mark.parametrize("kind", ["mechanisms", "edges", "parameters", "drugs", "observables", "nodes", "guilds"])
+@pytest.mark.parametrize(
+    "kind", ["mechanisms", "edges", "parameters", "drugs", "observables", "nodes", "guilds"]
+)
 def test_tables(toy, kind):
     assert toy.table(kind).height > 0
 
 
 def test_unknown_table(toy):
-    with pytest.raises(ModelError, match="(?i)did you mean 'edges'"):
+    with pytest.raises(ModelError, match=r"(?i)did you mean 'edges'"):
         toy.table("edge")
 
 

@@ -1,7 +1,7 @@
 """One patient's doses as SBML events, so that any simulator gives them.
 
-A bolus adds to its state; an infusion raises the input rate of its state and lowers it again; a parameter change
-sets the parameter. Steady-state doses and resets have no counterpart in SBML and are refused by name.
+A bolus adds to its state; an infusion raises the input rate of its state and lowers it again; a parameter
+change sets the parameter. Steady-state doses and resets have no counterpart in SBML and are refused by name.
 """
 
 from __future__ import annotations

@@ -32,12 +32,12 @@ def export_sbml(
 ) -> Path:
     """Write a model as SBML Level 3 Version 2 and return the path.
 
-    Without more arguments it is the model as loaded. With ``parameters`` and ``start`` it is one patient: values
-    replace the defaults, start states replace initial values and assignments (a solved baseline is part of a
-    patient, not of the model). With ``events`` the file also gives that patient row's doses.
+    Without more arguments it is the model as loaded. With ``parameters`` and ``start`` it is one patient:
+    values replace the defaults, start states replace initial values and assignments (a solved baseline is
+    part of a patient, not of the model). With ``events`` the file also gives that patient row's doses.
 
     Raises:
-        InputError: unknown parameters or states, a file that exists (unless ``overwrite``) or cannot be written.
+        InputError: unknown names, a file that exists (unless ``overwrite``) or cannot be written.
         DoseError: events that SBML cannot say (steady-state doses, resets).
     """
     target = Path(path)

@@ -29,7 +29,7 @@ _MODEL_UNITS = {"time_unit": "hour", "substance": "nmol", "extent": "nmol", "vol
 
 @dataclass(frozen=True)
 class Assembly:
-    """Antimony text of the whole model; ``origin[i]`` is where line ``i + 1`` was written (None: by the loader)."""
+    """Antimony text of the whole model; ``origin[i]`` says who wrote line ``i + 1`` (None: the loader)."""
 
     antimony: str
     lines: list[Line]
@@ -37,7 +37,7 @@ class Assembly:
     folder: Path
 
     def line_of(self, symbol: str, *, start: bool = False) -> Line | None:
-        """Return the line of a symbol's equation (of its initial value: ``start``), else the first that names it."""
+        """Return the line of a symbol's equation (``start``: its initial value), else the first naming it."""
         own = [statement for statement in statements(self.lines) if statement.id == symbol]
         wanted = [statement for statement in own if (statement.kind == "initial") == start]
         for statement in wanted or own:
@@ -64,35 +64,20 @@ class Assembly:
 def assemble(
     lines: list[Line], parameters: Mapping[str, Parameter], units: Table, folder: Path
 ) -> tuple[Assembly, list[Problem]]:
-    """Write one flat Antimony model: units, parameters with values and units, then every line of the fragments."""
-    defined = {row.text("id"): row for row in units}
-    problems = _twice(lines, parameters)
-    words = {word for line in lines for word in _WORD.findall(line.code)}
-    used = {word for word in words if word in defined} | set(_MODEL_UNITS.values())
-    for parameter in parameters.values():
-        if parameter.unit in defined:
-            used.add(parameter.unit)
-        elif parameter.unit:
-            guess = nearest(parameter.unit, defined)
-            problems.append(
-                parameter.row.problem(
-                    f"unknown unit '{parameter.unit}' of parameter '{parameter.id}'",
-                    "unit",
-                    expected="a name of units.tsv",
-                    remedy=f"did you mean '{guess}'?" if guess else "add it to units.tsv",
-                )
-            )
+    """Write one flat Antimony model: units, parameters with values and units, then the fragments."""
+    defined = {row.text("id"): row.text("definition") for row in units}
+    problems = _twice(lines, parameters) + _unknown_units(lines, parameters, defined)
+    used = {word for line in lines for word in _WORD.findall(line.code)} | set(_MODEL_UNITS.values())
+    used |= {parameter.unit for parameter in parameters.values()}
     text: list[tuple[str, Line | None]] = [(f"model {MODEL_ID}", None)]
-    for name, row in defined.items():
+    for name, definition in defined.items():
         if name in used and name != "dimensionless":
-            text.append((f"  unit {name} = {row.text('definition')}", None))
+            text.append((f"  unit {name} = {definition}", None))
     for kind, name in _MODEL_UNITS.items():
-        if name in defined:
-            text.append((f"  unit {kind} = {defined[name].text('definition')}", None))
+        text.append((f"  unit {kind} = {defined.get(name, '')}", None))
     for parameter in parameters.values():
         text.append((f"  {parameter.id} = {parameter.value!r}", None))
-        if parameter.unit in defined:
-            text.append((f"  {parameter.id} has {parameter.unit}", None))
+        text.append((f"  {parameter.id} has {parameter.unit}", None))
     text.extend((f"  {line.code.strip()}", line) for line in lines if line.code.strip())
     # an initial value that is a bare number would make its symbol dimensionless: units have the last word
     for line in lines:
@@ -100,6 +85,38 @@ def assemble(
     text.append(("end", None))
     written = "\n".join(code for code, _ in text) + "\n"
     return Assembly(written, lines, [line for _, line in text], folder), problems
+
+
+def _unknown_units(
+    lines: list[Line], parameters: Mapping[str, Parameter], defined: Mapping[str, str]
+) -> list[Problem]:
+    def remedy(unit: str) -> str:
+        guess = nearest(unit, defined)
+        return f"did you mean '{guess}'?" if guess else "add it to units.tsv"
+
+    expected = "a name of units.tsv"
+    problems = [
+        item.row.problem(
+            f"unknown unit '{item.unit}' of parameter '{item.id}'",
+            "unit",
+            expected=expected,
+            remedy=remedy(item.unit),
+        )
+        for item in parameters.values()
+        if item.unit and item.unit not in defined
+    ]
+    problems += [
+        line.problem(f"unknown unit '{unit}' of '{symbol}'", expected=expected, remedy=remedy(unit))
+        for line in lines
+        for symbol, unit in _HAS.findall(line.code)
+        if unit not in defined
+    ]
+    missing = sorted(set(_MODEL_UNITS.values()) - set(defined)) if defined else []
+    problems += [
+        Problem(f"units.tsv lacks '{unit}', a unit of the whole model", remedy="add it to units.tsv")
+        for unit in missing
+    ]
+    return problems
 
 
 def _twice(lines: list[Line], parameters: Mapping[str, Parameter]) -> list[Problem]:

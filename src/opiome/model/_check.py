@@ -1,4 +1,4 @@
-"""What assembled SBML must satisfy: nothing undefined, nothing unsupported, no libSBML error, units that agree."""
+"""What assembled SBML must satisfy: all defined, all supported, no libSBML error, units that agree."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def unit_problems(model: libsbml.Model, assembly: Assembly) -> list[Problem]:
 def consistency(
     document: libsbml.SBMLDocument, sbml: str, assembly: Assembly, *, seen: bool
 ) -> list[Problem]:
-    """Return libSBML's own complaints; ``seen`` leaves out those on units, reported before with more detail."""
+    """Return libSBML's own complaints; ``seen`` leaves out those on units, which were reported before."""
     for category, wanted in (
         (libsbml.LIBSBML_CAT_UNITS_CONSISTENCY, True),
         (libsbml.LIBSBML_CAT_MODELING_PRACTICE, False),

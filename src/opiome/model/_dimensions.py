@@ -1,7 +1,7 @@
 """Units of every expression, with their scale.
 
-libSBML's own check compares dimensions but not scales across an equals sign: it lets 1/min stand for 1/h and mg
-for g. This one works out the unit of each term in SI base units with its factor and compares both.
+libSBML's own check compares dimensions but not scales across an equals sign: it lets 1/min stand for 1/h
+and mg for g. This one works out the unit of each term in SI base units with its factor and compares both.
 """
 
 from __future__ import annotations
@@ -36,8 +36,13 @@ _SI: dict[str, tuple[dict[str, float], float]] = {
     "hertz": ({"s": -1.0}, 1.0),
     "ampere": ({"A": 1.0}, 1.0),
 }
+_LEAVES = (libsbml.AST_NAME, libsbml.AST_NAME_TIME, libsbml.AST_CONSTANT_PI, libsbml.AST_CONSTANT_E)
+_ALIKE = (libsbml.AST_PLUS, libsbml.AST_MINUS, libsbml.AST_FUNCTION_MIN, libsbml.AST_FUNCTION_MAX)
+_POWERS = (libsbml.AST_POWER, libsbml.AST_FUNCTION_POWER, libsbml.AST_FUNCTION_ROOT)
+_SAME_AS_ARGUMENT = (libsbml.AST_FUNCTION_ABS, libsbml.AST_FUNCTION_FLOOR, libsbml.AST_FUNCTION_CEILING)
 _TOLERANCE = 1e-9
 _START = "initial value"
+_LONGEST = 80  # characters of a formula in a message
 
 
 @dataclass(frozen=True)
@@ -185,44 +190,44 @@ class _Checker:
 
     def _complain(self, node: libsbml.ASTNode, message: str, expected: str) -> None:
         formula = libsbml.formulaToL3String(node)
-        short = formula if len(formula) < 80 else formula[:77] + "..."
+        short = formula if len(formula) <= _LONGEST else f"{formula[:_LONGEST]}..."
         self.found.append(
             Mismatch(self.symbol, f"equation of '{self.symbol}': {message} in '{short}'", expected)
         )
 
     def _unit(self, node: libsbml.ASTNode) -> Unit | None:
-        kind = node.getType()
-        if node.isNumber() or kind in (libsbml.AST_CONSTANT_PI, libsbml.AST_CONSTANT_E):
-            return self.names.get(node.getUnits()) if node.isSetUnits() else DIMENSIONLESS
-        if kind == libsbml.AST_NAME_TIME:
-            return self.time
-        if kind == libsbml.AST_NAME:
-            return self.symbols.get(node.getName())
+        """Unit of an expression; None where it depends on a symbol without unit."""
+        if node.getType() in _LEAVES or node.isNumber():
+            return self._leaf(node)
+        if node.getType() in _POWERS:
+            return self._power(node, root=node.getType() == libsbml.AST_FUNCTION_ROOT)
+        return self._call(node, node.getType())
+
+    def _call(self, node: libsbml.ASTNode, kind: int) -> Unit | None:
         children = [node.getChild(i) for i in range(node.getNumChildren())]
-        if kind in (libsbml.AST_TIMES, libsbml.AST_DIVIDE):
-            return self._product([self._unit(child) for child in children], divide=kind == libsbml.AST_DIVIDE)
-        if kind in (libsbml.AST_PLUS, libsbml.AST_MINUS, libsbml.AST_FUNCTION_MIN, libsbml.AST_FUNCTION_MAX):
-            return self._alike(node, children)
-        if kind in (libsbml.AST_POWER, libsbml.AST_FUNCTION_POWER, libsbml.AST_FUNCTION_ROOT):
-            return self._power(node, kind)
+        if kind in _ALIKE or node.isRelational():
+            unit = self._alike(node, children)
+            return DIMENSIONLESS if node.isRelational() else unit
         if kind == libsbml.AST_FUNCTION_PIECEWISE:
             for condition in children[1::2]:
                 self._unit(condition)
             return self._alike(node, children[0::2])
-        if kind in (libsbml.AST_FUNCTION_ABS, libsbml.AST_FUNCTION_FLOOR, libsbml.AST_FUNCTION_CEILING):
-            return self._unit(children[0])
-        if node.isRelational():
-            self._alike(node, children)
-            return DIMENSIONLESS
-        if node.isLogical() or node.isBoolean():
-            for child in children:
-                self._unit(child)
-            return DIMENSIONLESS
-        for child in children:  # exp, ln, tanh and their like
-            unit = self._unit(child)
+        units = [self._unit(child) for child in children]
+        if kind in (libsbml.AST_TIMES, libsbml.AST_DIVIDE):
+            return self._product(units, divide=kind == libsbml.AST_DIVIDE)
+        if kind in _SAME_AS_ARGUMENT:
+            return units[0]
+        for unit in units:  # exp, ln, tanh and their like; and, or, not
             if unit is not None and not unit.same(DIMENSIONLESS):
                 self._complain(node, f"argument in {self.name(unit)}", "dimensionless")
         return DIMENSIONLESS
+
+    def _leaf(self, node: libsbml.ASTNode) -> Unit | None:
+        if node.getType() == libsbml.AST_NAME_TIME:
+            return self.time
+        if node.getType() == libsbml.AST_NAME:
+            return self.symbols.get(node.getName())
+        return self.names.get(node.getUnits()) if node.isSetUnits() else DIMENSIONLESS
 
     @staticmethod
     def _product(units: list[Unit | None], *, divide: bool) -> Unit | None:
@@ -243,23 +248,20 @@ class _Checker:
                 break
         return units[0] if units else None
 
-    def _power(self, node: libsbml.ASTNode, kind: int) -> Unit | None:
-        root = kind == libsbml.AST_FUNCTION_ROOT
-        base = self._unit(node.getChild(node.getNumChildren() - 1 if root else 0))
-        exponent = node.getChild(0) if root else node.getChild(1)
+    def _power(self, node: libsbml.ASTNode, *, root: bool) -> Unit | None:
+        children = [node.getChild(i) for i in range(node.getNumChildren())]
+        base = self._unit(children[-1] if root else children[0])
         if base is None:
             return None
-        if root and node.getNumChildren() == 1:
+        if root and len(children) == 1:
             return DIMENSIONLESS.times(base, 0.5)
+        exponent = children[0] if root else children[1]
         if exponent.isNumber():
             return DIMENSIONLESS.times(base, 1.0 / exponent.getValue() if root else exponent.getValue())
         power = self._unit(exponent)
         if power is not None and not power.same(DIMENSIONLESS):
             self._complain(node, f"exponent in {self.name(power)}", "dimensionless")
         if not base.same(DIMENSIONLESS):
-            self._complain(
-                node,
-                f"a base in {self.name(base)} under an exponent that is no number",
-                "a dimensionless base",
-            )
+            message = f"a base in {self.name(base)} under an exponent that is no number"
+            self._complain(node, message, "a dimensionless base")
         return DIMENSIONLESS

@@ -1,4 +1,4 @@
-"""A model folder as it was read: tables, filled fragments, resolved parameters, before anything is compiled."""
+"""A model folder as it was read: tables, filled fragments, parameters; nothing is compiled yet."""
 
 from __future__ import annotations
 
@@ -89,9 +89,7 @@ def read_draft(folder: Path | str | None = None, species: str = "human") -> Draf
     problems += found
     lines, found = expand(fragments, instances)
     problems += found
-    resolved, found = resolve(
-        parameters, species, instances, tables["edges"], tables["drugs"], tables["pharmacology"]
-    )
+    resolved, found = resolve(parameters, species, instances, tables)
     problems += found
     inside = {k: p for k, p in resolved.items() if p.cells.get("mechanism") not in OUTSIDE_EQUATIONS}
     assembly, found = assemble(lines, inside, tables["units"], path)

@@ -144,8 +144,11 @@ def _edge(row: Row, found: list[Statement]) -> list[str]:
     name = gate(row.text("id"))
     contested = ", contested" if row.text("contested") in ("yes", "true", "1") else ""
     lines = [
-        f"{row.text('id')}: arrow {row.text('arrow')} from {row.text('from')} to {row.text('to')}, sign {row.text('sign')},"
-        f" grade {row.text('grade')}{contested}   (edge, {row.file.name}:{row.line})",
+        (
+            f"{row.text('id')}: arrow {row.text('arrow')} from {row.text('from')} to {row.text('to')},"
+            f" sign {row.text('sign')}, grade {row.text('grade')}{contested}"
+            f"   (edge, {row.file.name}:{row.line})"
+        ),
     ]
     lines += _field("gate", f"{name} = 1; 0 removes the mechanism")
     for column in ("species", "target", "scenario", "sources", "note"):

@@ -63,7 +63,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Statement:
-    """A definition in a fragment: ``id := ...`` (rule), ``id' = ...`` (rate) or ``id = ...`` (initial value)."""
+    """A definition in a fragment: ``id := ...`` (rule), ``id' = ...`` (rate) or ``id = ...`` (initial)."""
 
     id: str
     kind: str

@@ -113,8 +113,8 @@ class Subject:
 def lint(folder: Path | str | None = None, species: str | None = None) -> list[Finding]:
     """Return everything that is wrong with a model folder (the shipped one by default), errors first.
 
-    Both species are looked at unless one is named; what is wrong with both is reported once. Raises ModelError
-    only where there is no folder at all.
+    Both species are looked at unless one is named; what is wrong with both is reported once.
+    Raises ModelError only where there is no folder at all.
     """
     found: dict[Finding, None] = {}
     for name in ("human", "mouse") if species is None else (species,):

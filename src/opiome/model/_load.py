@@ -24,8 +24,8 @@ __all__ = ["load"]
 def load(folder: Path | str | None = None, species: str = "human", *, strict: bool = False) -> Model:
     """Read, assemble, compile and check a model folder (the shipped one by default).
 
-    SBML that has passed is kept under the user's cache folder by the hash of all that it was made from, so that
-    the same model loads without compiling again.
+    SBML that has passed is kept under the user's cache folder by the hash of all that it was made from,
+    so that the same model loads without compiling again.
 
     Args:
         folder: the model folder.

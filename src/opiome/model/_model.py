@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
     import numpy as np
     import polars as pl
+    from numpy.typing import ArrayLike, NDArray
 
+    from opiome.engine import Program
     from opiome.model._draft import Draft
 
 __all__ = ["TABLES", "Model"]
@@ -40,9 +42,9 @@ TABLES = (
 class Model:
     """One species' model: its SBML and the tables behind it.
 
-    ``sbml`` is Level 3 Version 2 text that libSBML finds consistent, units included; ``antimony`` the text it was
-    compiled from; ``sha256`` the hash of the folder's content. Tables are polars frames with the columns of
-    ``docs/design/contracts.md`` (text cells empty rather than null, numbers null where empty).
+    ``sbml`` is Level 3 Version 2 text that libSBML finds consistent, units included; ``antimony`` the text it
+    was compiled from; ``sha256`` the hash of the folder's content. Tables are polars frames with the columns
+    of ``docs/design/contracts.md`` (text cells empty rather than null, numbers null where empty).
     """
 
     sbml: str
@@ -70,7 +72,7 @@ class Model:
 
     @cached_property
     def parameters(self) -> pl.DataFrame:
-        """One row per parameter, resolved for the species; ``in_equations`` is false for numbers of other rooms."""
+        """One row per parameter of the species; ``in_equations`` is false for numbers of other rooms."""
         import polars as pl
 
         schema = self.draft.tables["parameters"].schema
@@ -141,7 +143,7 @@ class Model:
 
     @cached_property
     def mechanisms(self) -> pl.DataFrame:
-        """One row per fragment: its title (first comment), instances, and how many states and rules it writes."""
+        """One row per fragment: title (first comment), instances, how many states and rules it has."""
         import polars as pl
 
         from opiome.model._explain import mechanism_rows
@@ -169,7 +171,7 @@ class Model:
         return explain(self, name)
 
     def formulations(self, drug: str) -> list[str]:
-        """Return the formulations of a drug in the order of ``drugs.tsv``; raises ModelError if it is unknown."""
+        """Return a drug's formulations in the order of ``drugs.tsv``; an unknown drug raises ModelError."""
         rows = [row.text("formulation") for row in self.draft.tables["drugs"] if row.text("drug") == drug]
         if not rows:
             known = sorted(drug_slots(self.draft.tables["drugs"]))
@@ -187,8 +189,8 @@ class Model:
     def slot_parameters(self, drug: str, formulation: str, slot: str) -> dict[str, float]:
         """Return the parameters that put a drug into a slot, such as ``{"opioid_CL": 91.9, ...}``.
 
-        Rows of ``pharmacology.tsv`` without a formulation hold for every formulation; a row that names it wins.
-        Raises ModelError for an unknown drug, formulation or slot.
+        Rows of ``pharmacology.tsv`` without a formulation hold for every formulation; a row that names it
+        wins. Raises ModelError for an unknown drug, formulation or slot.
         """
         self._known(drug, formulation, slot)
         values: dict[str, float] = {}
@@ -254,11 +256,11 @@ class Model:
 
     def baseline(
         self,
-        program: object,
-        parameters: Mapping[str, object],
-        composition: Mapping[str, float] | None = None,
-    ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-        """Return the untreated patients' exact steady state: completed parameters, start states and outcomes."""
+        program: Program,
+        parameters: Mapping[str, ArrayLike],
+        composition: Mapping[str, ArrayLike] | None = None,
+    ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64], NDArray[np.int64]]:
+        """Return the untreated steady state: completed parameters, start states and outcomes per patient."""
         from opiome.model._baseline import baseline
 
         return baseline(self, program, parameters, composition)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 from opiome.model._fragments import fill
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from opiome.errors import Problem
     from opiome.model._fragments import Instance
@@ -52,30 +53,46 @@ def drug_slots(drugs: Table) -> dict[str, list[str]]:
 
 
 def resolve(
-    rows: Iterable[Row],
-    species: str,
-    instances: list[Instance],
-    edges: Table,
-    drugs: Table,
-    pharmacology: Table,
+    rows: Iterable[Row], species: str, instances: list[Instance], tables: Mapping[str, Table]
 ) -> tuple[dict[str, Parameter], list[Problem]]:
     """Resolve every parameter of the model for one species.
 
     An id with a placeholder (``{seg}_k_transit``) stands for every value that instances give the placeholder;
-    a row that names the full id wins over it. A row of the species wins over a human row (a row without species
-    holds for both). Gates of ``edges.tsv`` and slot quantities of ``pharmacology.tsv`` that no row gives follow:
-    a slot parameter's default is the value of the first drug that fits the slot.
+    a row that names the full id wins over it. A row of the species wins over a human row (a row without
+    species holds for both). Gates of ``edges.tsv`` and slot quantities of ``pharmacology.tsv`` that no row
+    gives follow: a slot parameter's default is the value of the first drug that fits the slot.
     """
+    found, problems = _given(rows, species, instances)
+    for row in tables["edges"]:
+        item = _of_edge(row)
+        found.setdefault(item.id, item)
+    slots = drug_slots(tables["drugs"])
+    for row in tables["pharmacology"]:
+        for slot in slots.get(row.text("drug"), []):
+            item = _of_drug(row, slot)
+            if not math.isnan(item.value):
+                found.setdefault(item.id, item)
+    return found, problems
+
+
+def _given(
+    rows: Iterable[Row], species: str, instances: list[Instance]
+) -> tuple[dict[str, Parameter], list[Problem]]:
+    """Resolve the rows of the parameter tables alone."""
     found: dict[str, Parameter] = {}
-    rank: dict[str, tuple[int, int]] = {}
+    rank: dict[str, tuple[bool, bool]] = {}
     problems: list[Problem] = []
     for row in rows:
         of = row.text("species") or "human"
         if of not in ("human", species) or row.number("value") is None:
             continue
         for name, precise in _names(row.text("id"), instances):
-            priority = (int(of == species and species != "human"), int(precise))
-            if name in found and priority == rank[name]:
+            priority = (of != "human", precise)
+            if name not in found or priority > rank[name]:
+                cells = dict(row.cells)
+                found[name] = Parameter(name, row.number("value") or 0.0, row.text("unit"), row, cells)
+                rank[name] = priority
+            elif priority == rank[name]:
                 first = found[name].row
                 problems.append(
                     row.problem(
@@ -85,37 +102,36 @@ def resolve(
                         remedy=f"remove this row or the one at {first.file.name}:{first.line}",
                     )
                 )
-            elif name not in found or priority > rank[name]:
-                found[name] = _from_row(name, row)
-                rank[name] = priority
-    for row in edges:
-        name = gate(row.text("id"))
-        cells: dict[str, str | float | None] = {
-            "source": row.text("sources"),
-            "grade": row.text("grade"),
-            "species": row.text("species"),
-            "lower": 0.0,
-            "upper": 1.0,
-            "mechanism": "edges",
-            "distribution": "fixed",
-            "note": f"gate of edge {row.text('id')}",
-        }
-        found.setdefault(name, Parameter(name, 1.0, "dimensionless", row, cells))
-    slots = drug_slots(drugs)
-    for row in pharmacology:
-        value = row.number("value")
-        for slot in slots.get(row.text("drug"), []):
-            name = f"{slot}_{row.text('quantity')}"
-            if value is not None and name not in found:
-                cells = {
-                    "source": row.text("source"),
-                    "evidence": row.text("evidence"),
-                    "mechanism": "pharmacology",
-                    "note": f"default: {row.text('drug')} {row.text('formulation')}".strip(),
-                    "distribution": "fixed",
-                }
-                found[name] = Parameter(name, value, row.text("unit"), row, cells)
     return found, problems
+
+
+def _of_edge(row: Row) -> Parameter:
+    """Return the gate of an edge."""
+    cells: dict[str, str | float | None] = {
+        "source": row.text("sources"),
+        "grade": row.text("grade"),
+        "species": row.text("species"),
+        "lower": 0.0,
+        "upper": 1.0,
+        "mechanism": "edges",
+        "distribution": "fixed",
+        "note": f"gate of edge {row.text('id')}",
+    }
+    return Parameter(gate(row.text("id")), 1.0, "dimensionless", row, cells)
+
+
+def _of_drug(row: Row, slot: str) -> Parameter:
+    """Return a slot parameter with a drug's value; not a number where the row has none."""
+    cells: dict[str, str | float | None] = {
+        "source": row.text("source"),
+        "evidence": row.text("evidence"),
+        "mechanism": "pharmacology",
+        "distribution": "fixed",
+        "note": f"default: {row.text('drug')} {row.text('formulation')}".strip(),
+    }
+    value = row.number("value")
+    name = f"{slot}_{row.text('quantity')}"
+    return Parameter(name, math.nan if value is None else value, row.text("unit"), row, cells)
 
 
 def _names(name: str, instances: list[Instance]) -> list[tuple[str, bool]]:
@@ -124,10 +140,3 @@ def _names(name: str, instances: list[Instance]) -> list[tuple[str, bool]]:
         return [(name, True)]
     filled = [fill(name, i.bindings)[0] for i in instances if holes <= set(i.bindings)]
     return [(full, False) for full in dict.fromkeys(filled)] or [(name, False)]
-
-
-def _from_row(name: str, row: Row) -> Parameter:
-    value = row.number("value")
-    return Parameter(
-        name, value if value is not None else float("nan"), row.text("unit"), row, dict(row.cells)
-    )

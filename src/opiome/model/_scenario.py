@@ -1,4 +1,4 @@
-"""Scenarios: short, named situations (an opioid for two weeks, an antibiotic, endotoxin) run for many cases at once.
+"""Scenarios: named situations (an opioid for two weeks, an antibiotic, endotoxin) run for many cases at once.
 
 ``scenarios.tsv`` has several rows per scenario, one per action::
 
@@ -51,7 +51,7 @@ class ScenarioValues:
     """What each case read, means over the reading times of its scenario, and where it stood at its end.
 
     ``values`` is (n cases, n names) in the units of the model, ``states`` (n, n states) at time ``time`` (h),
-    ``parameters`` one column (n,) per parameter of the program, ``outcome`` (n,) of :class:`opiome.engine.Outcome`.
+    ``parameters`` one column (n,) per parameter, ``outcome`` (n,) of :class:`opiome.engine.Outcome`.
     """
 
     names: tuple[str, ...]
@@ -240,9 +240,9 @@ def run_scenarios(
 ) -> ScenarioValues:
     """Run one patient per case, all in one ensemble.
 
-    A case is the id of a scenario and parameters that differ from it (gates, for instance). Every case starts from
-    the untreated steady state of the default patient, which is solved with the scenario's own parameters but not
-    the case's: what the case changes acts from time 0 on.
+    A case is the id of a scenario and parameters that differ from it (gates, for instance). Every case starts
+    from the untreated steady state of the default patient, which is solved with the scenario's own parameters
+    but not the case's: what the case changes acts from time 0 on.
 
     Args:
         model: a loaded model.
@@ -284,7 +284,7 @@ def run_scenarios(
 
 
 def _override(parameters: dict[str, NDArray[np.float64]], rows: Sequence[Mapping[str, float]]) -> None:
-    """Write each case's own values into its row of the parameter columns; names unknown to the model are left out."""
+    """Write each case's own values into its row of the columns; names unknown to the model are left out."""
     for position, row in enumerate(rows):
         for name in row.keys() & parameters.keys():
             parameters[name][position] = row[name]

@@ -1,6 +1,6 @@
 """The tables of a model folder: their columns, and reading them with the line of every row.
 
-All tables are tab-separated text with one header line. Lines that start with ``#`` and blank lines are skipped.
+All tables are tab-separated text with one header line. Lines that are blank or start with ``#`` do not count.
 """
 
 from __future__ import annotations
@@ -32,12 +32,7 @@ class Schema:
 
 
 def _schema(
-    name: str,
-    columns: str,
-    key: str,
-    required: str = "",
-    numbers: str = "",
-    optional: str = "",
+    name: str, columns: str, *, key: str, required: str = "", numbers: str = "", optional: str = ""
 ) -> Schema:
     return Schema(
         name,
@@ -49,57 +44,72 @@ def _schema(
     )
 
 
+_PARAMETERS = (
+    "id value unit lower upper distribution cv covariates source grade species evidence mechanism note"
+)
+_DRUGS = "drug formulation names class route slots compartments molar_mass dose_unit min_dose max_dose mode"
 SCHEMAS = {
     schema.name: schema
     for schema in (
-        _schema("units", "id definition label", "id", "id definition"),
-        _schema("instances", "fragment instance bindings", "fragment instance", "fragment instance bindings"),
+        _schema("units", "id definition label", key="id", required="id definition"),
+        _schema(
+            "instances",
+            "fragment instance bindings",
+            key="fragment instance",
+            required="fragment instance bindings",
+        ),
         _schema(
             "parameters",
-            "id value unit lower upper distribution cv covariates source grade species evidence mechanism note",
-            "id species",
-            "id value unit",
-            "value lower upper cv",
+            _PARAMETERS,
+            key="id species",
+            required="id value unit",
+            numbers="value lower upper cv",
         ),
         _schema(
             "covariates",
             "id unit reference distribution median cv lower upper values source note",
-            "id",
-            "id unit distribution",
-            "reference median cv lower upper",
+            key="id",
+            required="id unit distribution",
+            numbers="reference median cv lower upper",
         ),
         _schema(
             "drugs",
-            "drug formulation names class route slots compartments molar_mass dose_unit min_dose max_dose mode"
-            " parameters_key note source",
-            "drug formulation",
-            "drug compartments dose_unit",
-            "molar_mass min_dose max_dose",
+            f"{_DRUGS} parameters_key note source",
+            key="drug formulation",
+            required="drug compartments dose_unit",
+            numbers="molar_mass min_dose max_dose",
         ),
         _schema(
             "pharmacology",
             "drug formulation quantity value unit cv source evidence note",
-            "drug formulation quantity",
-            "drug quantity value unit",
-            "value cv",
+            key="drug formulation quantity",
+            required="drug quantity value unit",
+            numbers="value cv",
         ),
         _schema(
             "edges",
             "id arrow from to sign grade contested species target scenario sources note",
-            "id",
-            "id from to sign grade target scenario",
-            "",
-            "target_sign",
+            key="id",
+            required="id from to sign grade target scenario",
+            optional="target_sign",
         ),
-        _schema("nodes", "id label observable x y", "id", "id label observable x y", "x y"),
-        _schema("observables", "id label unit group low high note", "id", "id label unit", "low high"),
-        _schema("guilds", "id name members metabolism gram favourable source", "id", "id name"),
+        _schema(
+            "nodes", "id label observable x y", key="id", required="id label observable x y", numbers="x y"
+        ),
+        _schema(
+            "observables",
+            "id label unit group low high note",
+            key="id",
+            required="id label unit",
+            numbers="low high",
+        ),
+        _schema("guilds", "id name members metabolism gram favourable source", key="id", required="id name"),
         _schema(
             "scenarios",
             "id action what value start_h every_h until_h note",
-            "id action what start_h",
-            "id action",
-            "value start_h every_h until_h",
+            key="id action what start_h",
+            required="id action",
+            numbers="value start_h every_h until_h",
         ),
     )
 }
@@ -146,7 +156,7 @@ class Table:
         return iter(self.rows)
 
     def frame(self) -> pl.DataFrame:
-        """Return the rows as a polars frame: text columns empty rather than null, numbers null where empty."""
+        """Return the rows as a polars frame: empty text stays empty, empty numbers are null."""
         import polars as pl
 
         columns = self.schema.columns + self.schema.optional
@@ -159,7 +169,7 @@ class Table:
 
 
 def read_table(path: Path, schema: Schema) -> tuple[Table, list[Problem]]:
-    """Read one table; an absent file is an empty table. Returns the rows that could be read, and all problems."""
+    """Read one table (an absent file is an empty one); returns what could be read, and all problems."""
     table = Table(schema)
     if not path.exists():
         return table, []
