@@ -249,14 +249,14 @@ class Program:
         """Jacobians (n, n_states, n_states): row i, column j is d(dy_i/dt)/dy_j."""
         pattern, n = self._meta["pattern"], len(self.states)
         entries = self._evaluate("jac", len(pattern), states, parameters, time)
-        whole = np.zeros((len(entries), self._meta["rows"], self._meta["rows"]))
-        for k, (i, j, _) in enumerate(pattern):
-            whole[:, i, j] = entries[:, k]
-        if whole.shape[1] == n:
-            return whole
-        # J = F_y + F_z (I - G_z)^-1 G_y: the kept intermediate results are eliminated here
-        inner = np.eye(self._meta["rows"] - n) - whole[:, n:, n:]
-        return whole[:, :n, :n] + whole[:, :n, n:] @ np.linalg.solve(inner, whole[:, n:, :n])  # type: ignore[no-any-return]
+        slopes = np.zeros((len(entries), self._meta["rows"], n))  # of rates and kept intermediate results
+        for k in sorted(range(len(pattern)), key=lambda k: (pattern[k][0] < n, pattern[k][0])):
+            i, j, _ = pattern[k]  # an intermediate result uses earlier ones only, the rates use any
+            if j < n:
+                slopes[:, i, j] += entries[:, k]
+            else:
+                slopes[:, i] += entries[:, k, None] * slopes[:, j]
+        return slopes[:, :n]
 
     def _linear_block(self, entry: int) -> NDArray[np.int64]:
         """The linear states around a dose into ``entry``: what feeds it, what it feeds, linear with fixed coefficients.
