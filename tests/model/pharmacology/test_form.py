@@ -9,7 +9,12 @@ import numpy as np
 from opiome import streams
 
 OUTSIDE_STEADY_STATE = {"tumour_state"}
-IDLE = {"drg_route", "glial_route", "flora_help"}  # factors of signals that are 0 without treatment
+IDLE = {
+    "drg_route",
+    "glial_route",
+    "butyrate_brake",
+    "flora_help",
+}  # factors of signals that are 0 without treatment
 
 
 def test_size_and_names(half: Any) -> None:
