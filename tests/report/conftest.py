@@ -58,8 +58,9 @@ def bands() -> pl.DataFrame:
 
 
 def endpoint(
-    endpoint: str, label: str, arm: str, unit: str, numbers: tuple, published=None, role="check"
+    name: tuple[str, str], arm: str, unit: str, numbers: tuple, published=None, *, role="check"
 ) -> dict:
+    endpoint, label = name
     estimate, low, high = numbers
     told = published is not None
     room = 0.6 * (high - low)
@@ -91,21 +92,21 @@ def endpoint(
 
 def make() -> SimpleNamespace:
     """Return the tables of the made-up trial, as the runner's results hold them."""
-    responder, change, first = (
-        "Responders, 9 of 12 weeks",
-        "Change in SBM per week, weeks 11-12",
-        "Time to first SBM",
+    responder, change = (
+        ("responder", "Responders, 9 of 12 weeks"),
+        ("sbm", "Change in SBM per week, weeks 11-12"),
     )
+    first, pain = ("first", "Time to first SBM"), ("pain", "Pain, mean NRS in weeks 11-12")
     endpoints = pl.DataFrame(
         [
-            endpoint("responder", responder, "active", "%", (50.2, 43.9, 56.1), 47.6, "fit"),
-            endpoint("responder", responder, "placebo", "%", (24.3, 19.9, 29.3), 36.6, "fit"),
-            endpoint("sbm", change, "active", "per week", (3.31, 2.85, 3.8), 3.42),
-            endpoint("sbm", change, "placebo", "per week", (1.88, 1.5, 2.3), 2.12),
-            endpoint("first", first, "active", "h", (14.2, 9.5, 20.1), 16.1),
-            endpoint("first", first, "placebo", "h", (44.0, 35.0, 55.5), 46.7),
-            endpoint("pain", "Pain, mean NRS in weeks 11-12", "active", "NRS 0-10", (5.0, 4.8, 5.2)),
-            endpoint("pain", "Pain, mean NRS in weeks 11-12", "placebo", "NRS 0-10", (5.1, 4.9, 5.3)),
+            endpoint(responder, "active", "%", (50.2, 43.9, 56.1), 47.6, role="fit"),
+            endpoint(responder, "placebo", "%", (24.3, 19.9, 29.3), 36.6, role="fit"),
+            endpoint(change, "active", "per week", (3.31, 2.85, 3.8), 3.42),
+            endpoint(change, "placebo", "per week", (1.88, 1.5, 2.3), 2.12),
+            endpoint(first, "active", "h", (14.2, 9.5, 20.1), 16.1),
+            endpoint(first, "placebo", "h", (44.0, 35.0, 55.5), 46.7),
+            endpoint(pain, "active", "NRS 0-10", (5.0, 4.8, 5.2)),
+            endpoint(pain, "placebo", "NRS 0-10", (5.1, 4.9, 5.3)),
         ]
     )
     contrasts = pl.DataFrame(
@@ -257,6 +258,14 @@ def make() -> SimpleNamespace:
     )
 
 
-@pytest.fixture
-def results() -> SimpleNamespace:
+@pytest.fixture(scope="session")
+def made() -> SimpleNamespace:
+    """All of it."""
     return make()
+
+
+@pytest.fixture
+def results(made) -> SimpleNamespace:
+    """The same with one course over time, which is drawn quickly."""
+    lean = {"bands": made.bands.filter(pl.col("observable") == "nrs"), "diary": made.diary.clear()}
+    return SimpleNamespace(**vars(made) | lean)

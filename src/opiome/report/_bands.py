@@ -1,12 +1,14 @@
-"""Small panels of a quantity over time: median, 50 % and 90 % of patients, by arm, with the phases of the trial."""
+"""Small panels of a quantity over time: median, 50 % and 90 % of patients, by arm, with phases."""
 
 from __future__ import annotations
 
 import textwrap
 from typing import TYPE_CHECKING
 
+import polars as pl
 from matplotlib.ticker import FuncFormatter, MaxNLocator, MultipleLocator
 
+from opiome.report._courses import QUANTILES
 from opiome.report._svg import MUTED, RULE, figure, inline, quiet
 from opiome.report._words import number, quantity
 
@@ -80,7 +82,7 @@ def band_panel(
 
 
 def _weeks_or_days(found: Sequence[Phase]) -> tuple[float, str]:
-    """Return hours per unit of the time axis, and its name: days for up to three weeks of treatment, else weeks."""
+    """Return hours per unit of the time axis, and its name: days for up to three weeks of treatment."""
     treatment = max((phase.end for phase in found), default=_WEEK * 12)
     return (_DAY, "days") if treatment <= 3 * _WEEK else (_WEEK, "weeks")
 
@@ -90,12 +92,9 @@ def _step(span: float) -> float:
 
 
 def _limits(axes: Axes, course: Course) -> None:
-    lows = [low for frame in course.by_arm.values() if (low := frame["q05"].min()) is not None]
-    highs = [high for frame in course.by_arm.values() if (high := frame["q95"].max()) is not None]
-    medians = [
-        value for frame in course.by_arm.values() for value in (frame["q50"].min(), frame["q50"].max())
-    ]
-    low, high = float(min([*lows, *medians])), float(max([*highs, *medians]))
+    drawn = pl.concat([frame.select(QUANTILES) for frame in course.by_arm.values()])
+    values = drawn.unpivot()["value"].drop_nulls().sort()
+    low, high = float(values[0]), float(values[-1])
     room = 0.06 * (high - low) or 0.05 * abs(high) or 1.0
     bottom = course.floor if course.floor is not None and low >= course.floor else low - room
     top = course.ceiling if course.ceiling is not None and high <= course.ceiling else high + room
@@ -103,7 +102,7 @@ def _limits(axes: Axes, course: Course) -> None:
 
 
 def _phases(axes: Axes, found: Sequence[Phase], size: float, first: float) -> None:
-    """Shade what comes before randomisation, and name each phase above its stretch (upright where it is narrow)."""
+    """Shade what comes before randomisation, and name each phase; upright where its stretch is narrow."""
     left, right = axes.get_xlim()
     pixels = (PANEL_WIDTH - _LEFT - _RIGHT) / (right - left)
     for phase in found:
@@ -114,17 +113,26 @@ def _phases(axes: Axes, found: Sequence[Phase], size: float, first: float) -> No
             axes.axvspan(start, end, color=_SHADES[phase.name], linewidth=0, zorder=0)
         width = (end - start) * pixels
         if width >= len(phase.name) * _LETTER * 0.8:
-            axes.text(
-                (start + end) / 2, 1.02, phase.name, transform=axes.get_xaxis_transform(), ha="center", va="bottom",
-                fontsize=11, color=MUTED, parse_math=False,
-            )  # fmt: skip
+            _name_phase(axes, (start + end) / 2, phase.name, upright=False)
         elif width >= _LINE:
-            axes.text(
-                (start + end) / 2, 0.98, phase.name, transform=axes.get_xaxis_transform(), ha="center", va="top",
-                fontsize=11, color=MUTED, rotation=90, parse_math=False,
-            )  # fmt: skip
+            _name_phase(axes, (start + end) / 2, phase.name, upright=True)
     if left < 0 < right:
         axes.axvline(0, color=MUTED, linewidth=0.8)
+
+
+def _name_phase(axes: Axes, x: float, name: str, *, upright: bool) -> None:
+    axes.text(
+        x,
+        0.98 if upright else 1.02,
+        name,
+        transform=axes.get_xaxis_transform(),
+        ha="center",
+        va="top" if upright else "bottom",
+        rotation=90 if upright else 0,
+        fontsize=11,
+        color=MUTED,
+        parse_math=False,
+    )
 
 
 def _end_labels(
@@ -143,10 +151,19 @@ def _end_labels(
     for place, (_, _, lines, colour) in zip(places, wanted, strict=True):
         for step, line in enumerate(lines):
             axes.annotate(
-                line, (1.0, place / height), xycoords="axes fraction", textcoords="offset points",
-                xytext=(6, ((len(lines) - 1) / 2 - step) * _LINE), va="center", ha="left", fontsize=11.5,
-                color=colour, fontweight="bold" if step == 0 else "normal", parse_math=False, annotation_clip=False,
-            )  # fmt: skip
+                line,
+                (1.0, place / height),
+                xycoords="axes fraction",
+                textcoords="offset points",
+                xytext=(6, ((len(lines) - 1) / 2 - step) * _LINE),
+                va="center",
+                ha="left",
+                fontsize=11.5,
+                color=colour,
+                fontweight="bold" if step == 0 else "normal",
+                parse_math=False,
+                annotation_clip=False,
+            )
 
 
 def _wrapped(label: str) -> list[str]:

@@ -52,7 +52,7 @@ class Biology:
 
 
 def read_biology(model: object = None) -> Biology:
-    """Return the tables of ``model`` (as :func:`opiome.model.load` gives it), or of the model in the package."""
+    """Return the tables of ``model`` (see :func:`opiome.model.load`), or of the model in the package."""
     folder = files("opiome.model")
     with as_file(folder) as path:
         frames = {

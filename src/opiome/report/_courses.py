@@ -27,7 +27,7 @@ _POINTS = 260
 class Course:
     """One panel: quantiles over time by arm.
 
-    ``by_arm`` maps an arm to a frame of ``time_h`` (hours from randomisation) and :data:`QUANTILES`, in ``unit``.
+    ``by_arm`` maps an arm to a frame of ``time_h`` (hours from randomisation) and quantiles, in ``unit``.
     """
 
     key: str
@@ -43,9 +43,9 @@ class Course:
 def courses(tables: Tables, biology: Biology, start: float | None = None) -> list[Course]:
     """Return the panels for which there are numbers, from hour ``start`` on.
 
-    A panel's ``source`` in ``panels.tsv`` lists alternatives, first found first: ``observable``, with a factor and
-    a unit of its own as in ``observable*100@%``, or ``diary:column`` for counts per week. ``{id}`` and ``{name}``
-    stand for each guild of the model.
+    A panel's ``source`` in ``panels.tsv`` lists alternatives; the first that the results hold is drawn:
+    ``observable``, with a factor and a unit of its own as in ``observable*100@%``, or ``diary:column`` for
+    counts per week. ``{id}`` and ``{name}`` stand for each guild of the model.
     """
     found = [_course(row, tables, biology, start) for row in _rows(biology)]
     return [course for course in found if course is not None]
@@ -118,7 +118,7 @@ def _thinned(course: pl.DataFrame) -> pl.DataFrame:
 
 
 def _counted(diary: pl.DataFrame, column: str) -> pl.DataFrame | None:
-    """Return quantiles of a diary column's weekly sums, at mid-week, of the patients with seven days in that week.
+    """Return quantiles of a diary column's weekly sums, at mid-week, of patients with all seven days.
 
     Day 1 is the first after randomisation, day -1 the last before it; there is no day 0.
     """

@@ -1,4 +1,4 @@
-"""Flow of participants, as trial reports give it: screened, failed by reason, randomised, what became of them."""
+"""Flow of participants, as trial reports give it: screened, left out and why, what became of the rest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COMPUTED = ("ok", "completed", "")
 
 @dataclass(frozen=True)
 class ArmFlow:
-    """What became of the patients of one arm; ``completed`` and ``left`` are None where the results do not say.
+    """What became of the patients of one arm; ``completed`` and ``left`` are None where that is not known.
 
     ``failed`` counts by outcome those whose simulation failed; they are in no estimate.
     """

@@ -1,4 +1,4 @@
-"""The forest plot: estimates of the model with their intervals, published values beside them, hit or miss in words."""
+"""The forest plot: estimates with intervals, published values beside them, hit or miss in words."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from opiome.report._words import number
 from opiome.report._svg import INK, MUTED, RULE, figure, inline, quiet
+from opiome.report._words import number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,6 +25,8 @@ __all__ = ["VERDICT_COLOURS", "forest"]
 
 VERDICT_COLOURS = {"hit": "#00694f", "miss": "#ad2318", "not judged": MUTED, "not published": MUTED}
 _MARKS = {"hit": "✓ hit", "miss": "✗ miss"}
+_ALL = 100.0
+"""Percent of patients."""
 _AXIS = 46.0
 """Room in pixels under each group for its axis."""
 
@@ -52,7 +54,7 @@ _NARROW = _Layout(350, 12, 338, 64, 20, (0, 0, 0, 350), 46, stacked=True)
 
 
 def forest(rows: Sequence[Row], styles: Mapping[str, ArmStyle], *, narrow: bool = False) -> str:
-    """Return the forest plot as inline SVG; rows of one unit share an axis. Empty where no row has an estimate."""
+    """Return the forest plot as inline SVG, empty without estimates; rows of one unit share an axis."""
     told = [row for row in rows if row.estimate is not None]
     if not told:
         return ""
@@ -67,7 +69,7 @@ def forest(rows: Sequence[Row], styles: Mapping[str, ArmStyle], *, narrow: bool 
     if not narrow:
         _headings(drawn, layout, height)
     for group in groups:
-        _group(drawn, group, styles, layout, top, height)
+        _group(drawn, group, styles, layout, (top, height))
         top += _height(group, layout)
     key = "forest-narrow" if narrow else "forest"
     return inline(drawn, key, _described(told), "forest narrow" if narrow else "forest wide")
@@ -102,9 +104,10 @@ def _group(
     group: Sequence[Row],
     styles: Mapping[str, ArmStyle],
     layout: _Layout,
-    top: float,
-    height: float,
+    span: tuple[float, float],
 ) -> None:
+    """Draw the rows of one axis, ``span`` = pixels from the top of the picture, and the picture's height."""
+    top, height = span
     room = _height(group, layout) - _AXIS
     axes = drawn.add_axes(
         (
@@ -132,7 +135,7 @@ def _group(
     for _, of_one in groupby(group, key=lambda row: (row.endpoint, row.measure)):
         rows = list(of_one)
         for line in _head(rows[0], layout):
-            _write(axes, layout, 0, y + layout.head / 2, line, INK, bold=True)
+            _write(axes, layout, (0, y + layout.head / 2), line, INK, bold=True)
             y += layout.head
         for row in rows:
             _row(axes, row, styles, layout, y)
@@ -152,15 +155,23 @@ def _row(axes: Axes, row: Row, styles: Mapping[str, ArmStyle], layout: _Layout, 
     published = number(row.published, row.digits)
     ink = VERDICT_COLOURS[row.verdict]
     if layout.stacked:
-        _write(axes, layout, layout.columns[0], y + 10, _cut(who, 38), colour)
-        _write(axes, layout, layout.columns[3], y + 10, verdict, ink, bold=row.hit is not None, right=True)
+        _write(axes, layout, (layout.columns[0], y + 10), _cut(who, 38), colour)
+        _write(
+            axes,
+            layout,
+            (layout.columns[3], y + 10),
+            verdict,
+            ink,
+            bold=row.hit is not None,
+            flush_right=True,
+        )
         text = f"model {model}" + (f", published {published}" if row.published is not None else "")
-        _write(axes, layout, layout.columns[0], y + layout.row - 12, text, MUTED)
+        _write(axes, layout, (layout.columns[0], y + layout.row - 12), text, MUTED)
         return
-    _write(axes, layout, layout.columns[0], mark, _cut(who, 50), colour)
-    _write(axes, layout, layout.columns[1], mark, model, INK)
-    _write(axes, layout, layout.columns[2], mark, published, INK)
-    _write(axes, layout, layout.columns[3], mark, verdict, ink, bold=row.hit is not None)
+    _write(axes, layout, (layout.columns[0], mark), _cut(who, 50), colour)
+    _write(axes, layout, (layout.columns[1], mark), model, INK)
+    _write(axes, layout, (layout.columns[2], mark), published, INK)
+    _write(axes, layout, (layout.columns[3], mark), verdict, ink, bold=row.hit is not None)
 
 
 def _marks(axes: Axes, row: Row, colour: str, y: float) -> None:
@@ -169,7 +180,8 @@ def _marks(axes: Axes, row: Row, colour: str, y: float) -> None:
         axes.plot(ends, [y, y], color=colour, linewidth=9, alpha=0.28, solid_capstyle="butt")
     if row.low is not None and row.high is not None:
         axes.plot([row.low, row.high], [y, y], color=colour, linewidth=2.2, solid_capstyle="butt")
-    axes.plot([row.estimate], [y], marker="o", markersize=7.5, color=colour, markeredgecolor="white")
+    if row.estimate is not None:
+        axes.plot(row.estimate, y, marker="o", markersize=7.5, color=colour, markeredgecolor="white")
     if row.published is None:
         return
     if row.published_low is not None and row.published_high is not None:
@@ -183,20 +195,29 @@ def _marks(axes: Axes, row: Row, colour: str, y: float) -> None:
 def _write(
     axes: Axes,
     layout: _Layout,
-    x: float,
-    y: float,
+    at: tuple[float, float],
     text: str,
     colour: str,
     *,
     bold: bool = False,
-    right: bool = False,
+    flush_right: bool = False,
 ) -> None:
-    """Write at ``x`` pixels from the picture's left edge and ``y`` pixels from the top of the group."""
-    place = (x - layout.left) / (layout.right - layout.left)
+    """Write ``at`` pixels from the picture's left edge and from the top of the group."""
+    x, y = at
+    left, right = layout.left, layout.right
     axes.text(
-        place, y, text, transform=axes.get_yaxis_transform(), fontsize=12.5, color=colour, va="center",
-        ha="right" if right else "left", fontweight="bold" if bold else "normal", clip_on=False, parse_math=False,
-    )  # fmt: skip
+        (x - left) / (right - left),
+        y,
+        text,
+        transform=axes.get_yaxis_transform(),
+        fontsize=12.5,
+        color=colour,
+        va="center",
+        ha="right" if flush_right else "left",
+        fontweight="bold" if bold else "normal",
+        clip_on=False,
+        parse_math=False,
+    )
 
 
 def _cut(text: str, letters: int) -> str:
@@ -208,7 +229,7 @@ def _range(group: Sequence[Row]) -> tuple[float, float]:
     values = [
         value
         for row in group
-        for value in (  # fmt: skip
+        for value in (
             row.estimate,
             row.low,
             row.high,
@@ -226,9 +247,8 @@ def _range(group: Sequence[Row]) -> tuple[float, float]:
         low = 0.0
     room = 0.05 * (high - low) or 1.0
     share = group[0].unit == "%" and not group[0].reference
-    return (low if low == 0 else low - room), (
-        min(high + room, 100.0) if share and high <= 100.0 else high + room
-    )  # noqa: PLR2004
+    end = min(high + room, _ALL) if share and high <= _ALL else high + room
+    return (low if low == 0 else low - room), end
 
 
 def _axis_name(row: Row) -> str:
@@ -241,6 +261,6 @@ def _described(rows: Sequence[Row]) -> str:
     published = [row for row in rows if row.published is not None]
     hits = sum(bool(row.hit) for row in published)
     return (
-        f"Forest plot of {len(rows)} estimates of the model with intervals, {len(published)} of them beside a "
-        f"published value, {hits} of these marked as hits. The same numbers are in the tables that follow."
+        f"Forest plot of {len(rows)} estimates of the model with intervals, {len(published)} of them beside "
+        f"a published value, {hits} of these marked as hits. The same numbers are in the tables that follow."
     )

@@ -7,7 +7,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
 from opiome.errors import Problem, ResultsError

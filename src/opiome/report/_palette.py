@@ -1,7 +1,8 @@
 """Colours and line styles, the same for an arm in every figure.
 
-Arm colours are darkened from the palette of Okabe and Ito (https://jfly.uni-koeln.de/color/), so that each also
-reads as text on white (contrast of at least 4.5 to 1); arms also differ in line style, for readers who see no hue.
+Arm colours are darkened from the palette of Okabe and Ito (https://jfly.uni-koeln.de/color/), so that each
+also reads as text on white (contrast of at least 4.5 to 1); arms also differ in line style, for readers who
+see no hue.
 """
 
 from __future__ import annotations
@@ -16,10 +17,12 @@ if TYPE_CHECKING:
 __all__ = ["ArmStyle", "arm_styles", "contrast", "diverging", "ink_on"]
 
 _ARMS = ("#0a5ea8", "#b04a00", "#00755a", "#8c3576", "#7a6200", "#3d3d9e")
+_LINEAR = 0.04045
+"""Below this, sRGB is linear."""
 _PLACEBO = "#5b616b"
 _DASHES = ((), (6.0, 2.0), (1.5, 1.5), (6.0, 1.5, 1.5, 1.5), (9.0, 2.0), (3.0, 1.0))
 
-# Purple (falls) to white to orange (rises): ColorBrewer's PuOr, which keeps its order for every kind of colour vision.
+# Purple (falls) to white to orange (rises): ColorBrewer's PuOr, told apart by every kind of colour vision.
 _SCALE = (
     (84, 39, 136),
     (153, 142, 195),
@@ -40,7 +43,7 @@ class ArmStyle:
 
 
 def arm_styles(arms: Sequence[str]) -> dict[str, ArmStyle]:
-    """Return a style per arm in the order given; a placebo arm is grey, after the sixth arm colours repeat."""
+    """Return a style per arm in order; a placebo arm is grey, after the sixth arm colours repeat."""
     styles: dict[str, ArmStyle] = {}
     active = 0
     for place, arm in enumerate(arms):
@@ -54,7 +57,7 @@ def arm_styles(arms: Sequence[str]) -> dict[str, ArmStyle]:
 
 
 def diverging(value: float, limit: float) -> str:
-    """Return the colour of ``value`` on the scale from ``-limit`` (purple) through 0 (white) to ``limit`` (orange)."""
+    """Return the colour of ``value``, from ``-limit`` (purple) through 0 (white) to ``limit`` (orange)."""
     place = (min(max(value / limit, -1.0), 1.0) + 1.0) / 2.0 * (len(_SCALE) - 1)
     left = min(math.floor(place), len(_SCALE) - 2)
     part = place - left
@@ -69,11 +72,11 @@ def contrast(one: str, other: str) -> float:
 
 
 def ink_on(background: str) -> str:
-    """Return the text colour, near-black or white, that reads better on ``background``."""
-    return max(("#14181f", "#ffffff"), key=lambda ink: contrast(ink, background))
+    """Return the text colour, black or white, that reads better on ``background`` (at least 4.5 to 1)."""
+    return max(("#000000", "#ffffff"), key=lambda ink: contrast(ink, background))
 
 
 def _luminance(colour: str) -> float:
     channels = (int(colour[place : place + 2], 16) / 255.0 for place in (1, 3, 5))
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    linear = [c / 12.92 if c <= _LINEAR else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
     return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]

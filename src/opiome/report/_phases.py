@@ -41,10 +41,10 @@ def phases(tables: Tables) -> list[Phase]:
             Phase("run-in", run_in, 0.0),
             Phase("treatment", 0.0, durations["treatment"]),
         ]
-    times = tables.bands["time_h"].drop_nulls()
+    times = tables.bands["time_h"].drop_nulls().sort()
     if times.is_empty():
         return []
-    first, last = float(times.min()), float(times.max())  # type: ignore[arg-type]  (the column holds floats)
+    first, last = float(times[0]), float(times[-1])
     found = [Phase("before randomisation", first, 0.0)] if first < 0 else []
     return [*found, Phase("treatment", 0.0, last)] if last > 0 else found
 

@@ -13,7 +13,7 @@ from opiome.report._courses import courses
 from opiome.report._map import ARMS_PER_MAP, MAP_HEIGHT, MAP_WIDTH, changes_by_arm, draw_map
 from opiome.report._palette import arm_styles
 from opiome.report._phases import phases, shown_from
-from opiome.report._svg import INK, MUTED
+from opiome.report._svg import INK, MUTED, element
 from opiome.report._tables import read_tables
 
 if TYPE_CHECKING:
@@ -62,14 +62,21 @@ def picture(
     study = tables.manifest.get("study")
     title = str(study.get("title") or "") if isinstance(study, dict) else ""
     width, height = MAP_WIDTH + 2 * _EDGE, top + MAP_HEIGHT + _EDGE
-    text = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height:g}" width="{width:g}" '
-        f'height="{height:g}" font-family="{_FONT}" fill="{INK}"><rect width="100%" height="100%" fill="#fff"/>'
-        f'<text x="{_EDGE:g}" y="30" font-size="18" font-weight="600">{escape(title)}</text>{"".join(parts)}</svg>\n'
+    text = element(
+        "svg",
+        element("rect", width="100%", height="100%", fill="#fff"),
+        element("text", escape(title), x=_EDGE, y=30, font_size=18, font_weight=600),
+        *parts,
+        xmlns="http://www.w3.org/2000/svg",
+        viewBox=f"0 0 {width:g} {height:g}",
+        width=width,
+        height=height,
+        font_family=_FONT,
+        fill=INK,
     )
     target = Path(path)
     try:
-        target.write_text(text, encoding="utf-8")
+        target.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise ResultsError(
             Problem(

@@ -1,4 +1,4 @@
-"""How the arrows of the map run: one curve per arrow, bent so that it keeps clear of nodes and of other arrows."""
+"""How the arrows of the map run: one curve per arrow, bent to keep clear of nodes and of other arrows."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ __all__ = ["Box", "Route", "route"]
 
 _BENDS = (0.0, 0.1, -0.1, 0.2, -0.2, 0.32, -0.32, 0.46, -0.46, 0.62, -0.62)
 _SAMPLES = 41
+_OUTSIDE = 9.0
+"""Cost of each sample outside the picture."""
 _CLEAR = 7.0
 """Pixels that an arrow keeps from a node that it does not touch."""
 
@@ -61,7 +63,8 @@ def route(
             continue
         curves = [_curve(boxes[pair[0]], boxes[pair[1]], bend) for bend in _BENDS]
         costs = [
-            _cost(curve, bend, pair, boxes, room, drawn) for curve, bend in zip(curves, _BENDS, strict=True)
+            _cost(curve, bend, pair, boxes, drawn) + _OUTSIDE * _strays(curve, room)
+            for curve, bend in zip(curves, _BENDS, strict=True)
         ]
         best = int(np.argmin(costs))
         routes[index] = _trimmed(curves[best], boxes[pair[0]], boxes[pair[1]], tip)
@@ -70,7 +73,7 @@ def route(
 
 
 def _curve(a: Box, b: Box, bend: float) -> NDArray[np.float64]:
-    """Return the three points of the curve between two centres; ``bend`` is its height as a share of its length."""
+    """Return the three points of the curve between two centres; ``bend`` is its height per length."""
     start, end = np.array([a.x, a.y]), np.array([b.x, b.y])
     across = np.array([start[1] - end[1], end[0] - start[0]])
     return np.stack([start, (start + end) / 2 + 2 * bend * across, end])
@@ -94,15 +97,13 @@ def _cost(
     bend: float,
     pair: tuple[str, str],
     boxes: Mapping[str, Box],
-    room: tuple[float, float],
     drawn: Sequence[tuple[tuple[str, str], NDArray[np.float64]]],
 ) -> float:
     points = _points(curve)
     through = sum(_inside(points, box, _CLEAR).sum() for name, box in boxes.items() if name not in pair)
     free = points[~(_inside(points, boxes[pair[0]], 0) | _inside(points, boxes[pair[1]], 0))]
     length = float(np.hypot(*(curve[2] - curve[0])))
-    outside = (points < _CLEAR) | (points > np.array(room) - _CLEAR)
-    cost = 9.0 * float(through) + 9.0 * float(outside.sum()) + abs(bend) * (4.0 + length / 60.0)
+    cost = 9.0 * float(through) + abs(bend) * (4.0 + length / 60.0)
     for other, line in drawn:
         near = np.hypot(free[:, None, 0] - line[None, :, 0], free[:, None, 1] - line[None, :, 1])
         touching = (near.min(axis=1) < 8.0).sum() if len(free) else 0  # noqa: PLR2004  (pixels: reads as one line)
@@ -115,6 +116,12 @@ def _cost(
         if set(other) == set(pair) and touching > len(free) / 2:
             cost += 50.0
     return cost
+
+
+def _strays(curve: NDArray[np.float64], room: tuple[float, float]) -> int:
+    """Return how many samples of the curve leave the picture."""
+    points = _points(curve)
+    return int(((points < _CLEAR) | (points > np.array(room) - _CLEAR)).sum())
 
 
 def _trimmed(curve: NDArray[np.float64], a: Box, b: Box, tip: float) -> Route:

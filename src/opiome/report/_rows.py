@@ -21,9 +21,9 @@ __all__ = ["Row", "contrast_rows", "endpoint_rows", "primary"]
 class Row:
     """One estimate of the model with the published value beside it.
 
-    ``low`` to ``high`` is the 95 % interval of the estimate, ``predictive_low`` to ``predictive_high`` the 90 %
-    interval in which a trial of the published size would find its own. ``reference`` is the arm that ``arm`` is
-    compared with, empty for an endpoint; ``neutral`` is the value of a contrast that means no difference.
+    ``low`` to ``high`` is the 95 % interval of the estimate; ``predictive_low`` to ``predictive_high`` holds
+    the results of 90 % of trials of the published size. ``reference`` is the arm that ``arm`` is compared
+    with, empty for an endpoint; ``neutral`` is the value of a contrast that means no difference.
     """
 
     endpoint: str

@@ -1,4 +1,4 @@
-"""A matplotlib figure as a piece of HTML: inline SVG with real text, a title, and ids that are unique in the page."""
+"""A matplotlib figure as a piece of HTML: inline SVG with real text, a title, and ids unique in the page."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 import re
 import warnings
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["INK", "MUTED", "RULE", "figure", "inline", "quiet"]
+__all__ = ["INK", "MUTED", "RULE", "element", "figure", "inline", "quiet"]
 
 INK = "#1b2028"
 """Text and published values."""
@@ -30,6 +30,21 @@ _ID = re.compile(r'\bid="([^"]+)"')
 _REFERENCE = re.compile(r'(?:href="#|url\(#)([^")]+)')
 _UPRIGHT = re.compile(r' transform="rotate\(-0(?:\.0*)? [^"]*\)"')
 _FAMILY = re.compile(r"font-family: [^;\"]+;? ?")
+
+
+def element(name: str, *content: str, **attributes: float | str | None) -> str:
+    """Return an SVG element; ``content`` is markup (escape text first), ``_`` in names becomes ``-``."""
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{_attribute(value)}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    inner = "".join(content)
+    return f"<{name}{written}>{inner}</{name}>" if inner else f"<{name}{written}/>"
+
+
+def _attribute(value: float | str) -> str:
+    return escape(value) if isinstance(value, str) else f"{round(value, 2):g}"
 
 
 def figure(width: float, height: float) -> Figure:
@@ -57,9 +72,8 @@ def inline(drawn: Figure, key: str, title: str, style: str = "") -> str:
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": key}), warnings.catch_warnings():
         # The page's reader brings fonts for scripts that matplotlib's own font lacks.
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        FigureCanvasSVG(drawn).print_svg(
-            stream, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type"))
-        )
+        canvas: Any = FigureCanvasSVG(drawn)  # matplotlib types its figures only
+        canvas.print_svg(stream, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     text = stream.getvalue()
     text = text[text.index("<svg") :]
     used = set(_REFERENCE.findall(text))

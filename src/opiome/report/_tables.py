@@ -198,7 +198,7 @@ def _conform(frame: pl.DataFrame | None, columns: Mapping[str, pl.DataType]) -> 
 
 
 def _arms(manifest: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]) -> dict[str, str]:
-    """Return the label of every arm: the arms of the manifest or its study first, then in the order of the tables."""
+    """Return the label of every arm: those of the manifest or its study first, then those of the tables."""
     study = manifest.get("study")
     labels: dict[str, str] = {}
     for listed in (manifest.get("arms"), study.get("arms") if isinstance(study, dict) else None):

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["answer", "decimals", "fold", "interval", "joined", "number", "quantity", "verdict"]
 
 ABSENT = "–"
+_SMALL = 1e-3
+"""Below this a number is written with an exponent."""
 _MINUS = "\N{MINUS SIGN}"
 
 
@@ -24,11 +26,15 @@ def number(value: float | None, digits: int | None = None) -> str:
     if value is None or not math.isfinite(value):
         return ABSENT
     if digits is None:
-        size = abs(value)
-        digits = 0 if size >= 100 or value == 0 else 1 if size >= 10 else 2 if size >= 0.1 else 3
-        if 0 < size < 0.001:
+        digits = _decimals(abs(value))
+        if 0 < abs(value) < _SMALL:
             return f"{value:.1e}".replace("-", _MINUS)
     return f"{value:,.{digits}f}".replace("-", _MINUS).replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def _decimals(size: float) -> int:
+    """Return the decimals that give three significant digits, three at most."""
+    return 0 if size == 0 else min(max(2 - math.floor(math.log10(size)), 0), 3)
 
 
 def quantity(value: float | None, unit: str | None, digits: int | None = None) -> str:
@@ -51,17 +57,17 @@ def decimals(unit: str | None, *values: float | None) -> int | None:
     if unit == "%":
         return 1
     sizes = [abs(value) for value in values if value is not None and math.isfinite(value)]
-    if not sizes or max(sizes) == 0 or max(sizes) < 0.01:
+    if not sizes or max(sizes) < 10 * _SMALL:
         return None
-    return 0 if max(sizes) >= 100 else 1 if max(sizes) >= 10 else 2
+    return min(_decimals(max(sizes)), 2)
 
 
 def fold(change: float | None) -> str:
     """Return a log2 fold change as ``×1.5``; values under 1 as a fraction of what was (``×0.67``)."""
     if change is None or not math.isfinite(change):
         return "no value"
-    factor = 2.0**change if change < 64 else math.inf
-    return f"×{number(factor, 0 if factor >= 9.95 else 1 if factor >= 1.995 else 2)}"
+    factor = 2.0 ** min(change, 64.0)
+    return f"×{number(factor, min(_decimals(factor), 2))}"
 
 
 def verdict(hit: bool | None, published: float | None) -> str:  # noqa: FBT001  (a cell of the table)
@@ -139,14 +145,13 @@ def _agreement(rows: Sequence[Row], contrasts: Sequence[Row]) -> list[str]:
     published = [row for row in rows if row.published is not None]
     judged = [row for row in published if row.hit is not None]
     if not published:
-        return [
-            "No published value stands beside these results, so nothing in them has been compared with a trial."
-        ]
+        return ["No published value stands beside these results: nothing in them was compared with a trial."]
     if not judged:
         return ["Published values stand beside the results, but none of them was judged a hit or a miss."]
     misses = [row for row in judged if not row.hit]
     held = len(judged) - len(misses)
-    text = f"Of {_small(len(judged), 'published value')}, {held or 'none'} lie in the model’s predictive interval"
+    values = _small(len(judged), "published value")
+    text = f"Of {values}, {held or 'none'} lie in the model’s predictive interval"
     checks = [row for row in judged if row.role == "check"]
     if checks and len(checks) < len(judged):
         met = sum(bool(row.hit) for row in checks)
@@ -155,8 +160,8 @@ def _agreement(rows: Sequence[Row], contrasts: Sequence[Row]) -> list[str]:
     far = sum(row.far and bool(row.hit) for row in judged)
     if far:
         sentences.append(
-            f"Of those inside, {far} {'is' if far == 1 else 'are'} further from the published value than the rule of "
-            "this project allows (5 percentage points or 20 %, whichever is larger)."
+            f"Of those inside, {far} {'is' if far == 1 else 'are'} further from the published value than the "
+            "rule of this project allows (5 percentage points or 20 %, whichever is larger)."
         )
     between = [row for row in contrasts if row.hit is not None]
     if between:
@@ -190,7 +195,7 @@ def _small(count: int, noun: str) -> str:
 
 
 def lower(label: str) -> str:
-    """Return a label as it reads inside a sentence: first letter small, unless its first word is an abbreviation."""
+    """Return a label as it reads inside a sentence: first letter small, but not in an abbreviation."""
     first = label.split(" ", 1)[0]
     return label if sum(letter.isupper() for letter in first) > 1 else label[:1].lower() + label[1:]
 
