@@ -13,14 +13,25 @@ if TYPE_CHECKING:
     from opiome.model._lint import Finding, lint
     from opiome.model._load import load
     from opiome.model._model import Model
-    from opiome.model._scenario import Scenario, read_scenarios, run_scenarios
+    from opiome.model._scenario import Scenario, ScenarioValues, read_scenarios, run_scenarios
 
-__all__ = ["Finding", "Model", "Scenario", "explain", "lint", "load", "read_scenarios", "run_scenarios"]
+__all__ = [
+    "Finding",
+    "Model",
+    "Scenario",
+    "ScenarioValues",
+    "explain",
+    "lint",
+    "load",
+    "read_scenarios",
+    "run_scenarios",
+]
 
 _HOME = {
     "Finding": ("_lint", "Finding"),
     "Model": ("_model", "Model"),
     "Scenario": ("_scenario", "Scenario"),
+    "ScenarioValues": ("_scenario", "ScenarioValues"),
     "explain": ("_explain", "explain_in"),
     "lint": ("_lint", "lint"),
     "load": ("_load", "load"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from opiome.errors import Problem, nearest
-from opiome.model._fragments import Line, statements
+from opiome.model._fragments import Line, Statement, statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,9 +37,14 @@ class Assembly:
     origin: list[Line | None]
     folder: Path
 
+    @cached_property
+    def statements(self) -> list[Statement]:
+        """Every definition of the assembled text."""
+        return statements(self.lines)
+
     def line_of(self, symbol: str, *, start: bool = False) -> Line | None:
         """Return the line of a symbol's equation (``start``: its initial value), else the first naming it."""
-        own = [statement for statement in statements(self.lines) if statement.id == symbol]
+        own = [statement for statement in self.statements if statement.id == symbol]
         wanted = [statement for statement in own if (statement.kind == "initial") == start]
         for statement in wanted or own:
             return statement.line

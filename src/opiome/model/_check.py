@@ -10,7 +10,6 @@ import libsbml
 from opiome.errors import Problem
 from opiome.model._assemble import undefined
 from opiome.model._dimensions import mismatches
-from opiome.model._fragments import statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -103,7 +102,7 @@ def loops(assembly: Assembly) -> list[Problem]:
     """Return the algebraic loops among assignment rules, one problem per loop."""
     needs = {
         statement.id: set(_WORD.findall(statement.formula))
-        for statement in statements(assembly.lines)
+        for statement in assembly.statements
         if statement.kind == "rule"
     }
     return [

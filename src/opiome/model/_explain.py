@@ -7,7 +7,6 @@ import textwrap
 from typing import TYPE_CHECKING
 
 from opiome.errors import ModelError, Problem, nearest
-from opiome.model._fragments import statements
 from opiome.model._resolve import gate, split
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ def explain_in(name: str, folder: Path | str | None = None, species: str = "huma
 def explain(model: Model, name: str) -> str:
     """Explain a parameter, edge, state, observable, node or drug; raises ModelError for an unknown name."""
     draft = model.draft
-    found = statements(draft.assembly.lines)
+    found = draft.assembly.statements
     parts: list[str] = []
     edge = _row(draft, "edges", name.removeprefix("edge_"))
     if edge and (name == edge.text("id") or name == gate(edge.text("id"))):
@@ -83,7 +82,7 @@ def mechanism_rows(draft: Draft) -> list[dict[str, object]]:
     for name, lines in draft.fragments.items():
         titles = (_TITLE.match(line.text) for line in lines)
         mine = {i.name for i in draft.instances if i.fragment == name}
-        found = [s for s in statements(draft.assembly.lines) if s.line.file.stem == name]
+        found = [s for s in draft.assembly.statements if s.line.file.stem == name]
         rows.append(
             {
                 "id": name,

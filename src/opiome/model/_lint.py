@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 from opiome.errors import Problem
 from opiome.model._draft import Draft, read_draft
-from opiome.model._fragments import statements
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -65,10 +64,10 @@ class Subject:
         self.draft = draft
         self.folder = draft.folder
 
-    @cached_property
+    @property
     def equations(self) -> list[Statement]:
         """Every definition of the assembled text."""
-        return statements(self.draft.assembly.lines)
+        return self.draft.assembly.statements
 
     @cached_property
     def states(self) -> set[str]:
