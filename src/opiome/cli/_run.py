@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
+PIPE_WIDTH = 120  # a file has no width of its own; the tables need about this much
 _PHASES = {
+    "read": "Reading study, model",
     "compile": "Compiling the model",
     "screening": "Screening patients",
     "treatment": "Treating patients",
@@ -53,8 +55,10 @@ def run(  # noqa: PLR0917  # click passes them by name
     """
     from opiome import simulate
 
-    loaded, folder = _prepare(study, out, force=force)
     with _Bar() as bar:
+        bar.tell("read", 0, 1)
+        loaded, folder = _prepare(study, out, force=force)
+        bar.tell("read", 1, 1)
         results = simulate(loaded, patients=patients, seed=seed, threads=threads, progress=bar.tell)
     results.write(folder, overwrite=force)
     report = _report(results, folder)
@@ -113,7 +117,10 @@ def _report(results: Results, folder: Path) -> Path:
     from opiome import write_report
     from opiome.report import summary
 
-    Console().print(summary(results))
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPE_WIDTH)
+    console.print(summary(results))
     try:
         return write_report(results, folder / "report.html").resolve()
     except ResultsError as error:
@@ -146,7 +153,13 @@ class _Bar:
         self._progress.stop()
 
     def tell(self, phase: str, done: int, total: int) -> None:
-        """Move the bar of a phase; the phases come one after the other."""
+        """Move the bar of a phase; when it is done the next one begins, its length not yet known."""
+        self._progress.update(self._task(phase), completed=done, total=max(total, 1))
+        following = list(_PHASES)[list(_PHASES).index(phase) + 1 :] if phase in _PHASES else []
+        if done >= total and following:
+            self._task(following[0])
+
+    def _task(self, phase: str) -> TaskID:
         if phase not in self._tasks:
-            self._tasks[phase] = self._progress.add_task(_PHASES.get(phase, phase), total=max(total, 1))
-        self._progress.update(self._tasks[phase], completed=done, total=max(total, 1))
+            self._tasks[phase] = self._progress.add_task(_PHASES.get(phase, phase), total=None)
+        return self._tasks[phase]
