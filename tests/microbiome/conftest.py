@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from opiome.streams import uniform
+
 ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 
@@ -110,6 +112,23 @@ def kraken(sample, columns=6, unclassified=500, host=300):
     return "\n".join(out) + "\n"
 
 
+def people(write, n=24, repeats=2):
+    """``n`` people, the first half of group A; two samples each; group B has more Enterobacteriaceae."""
+    u = uniform(5, "test", np.arange(n * repeats)[:, None], draw=np.arange(7)[None, :])
+    base = np.array([4000, 3000, 900, 200, 300, 100, 100.0])
+    counts = np.round(base * np.exp(u - 0.5))
+    who = np.repeat(np.arange(n), repeats)
+    counts[who >= n // 2, 5] *= 12
+    rows = ["sample\t" + "\t".join(t[5] for t in TAXA)]
+    rows += [f"p{who[i]}_{i}\t" + "\t".join(f"{c:.0f}" for c in row) for i, row in enumerate(counts)]
+    told = ["sample\tsubject\tvisit\tgroup\tkit\tage\tsex\tnote"]
+    told += [
+        f"p{p}_{i}\tp{p}\t{i % repeats}\t{'A' if p < n // 2 else 'B'}\t{'x' if p % 2 else 'y'}\t{60 + p}\t{'F' if p % 3 else 'M'}\tNA"
+        for i, p in enumerate(who)
+    ]
+    return write("people.tsv", "\n".join(rows)), write("told.tsv", "\n".join(told))
+
+
 @pytest.fixture
 def shared():
     if not SHARED.is_dir():
@@ -144,5 +163,5 @@ def made():
 
     return types.SimpleNamespace(
         SAMPLES=SAMPLES, TAXA=TAXA, COUNTS=COUNTS, FRACTIONS=FRACTIONS, lineage=lineage, table=table, biom_table=biom_table,
-        hdf5_bytes=hdf5_bytes, qza=qza, taxonomy_tsv=taxonomy_tsv, metaphlan=metaphlan, kraken=kraken,
+        hdf5_bytes=hdf5_bytes, qza=qza, taxonomy_tsv=taxonomy_tsv, metaphlan=metaphlan, kraken=kraken, people=people,
     )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from opiome.errors import Problem, ProfileError
+from opiome.microbiome._lineage import RANKS
 from opiome.microbiome._profile import Profile, Raw
 from opiome.microbiome._text import decode, grid, gunzip
 
@@ -215,7 +216,7 @@ def _refuse_sums(samples: tuple[str, ...], total: NDArray[np.float64], owner: di
     """Fractions that sum to twice or more of the whole hold the same abundance at several ranks."""
     unit = 100.0 if np.median(total) > 10 else 1.0  # noqa: PLR2004
     times = np.round(total / unit)
-    several = (times >= _SEVERAL) & (np.abs(total / unit - times) < _RANK_SUM_TOLERANCE * times)
+    several = (times >= _SEVERAL) & (times <= len(RANKS)) & (np.abs(total / unit - times) < _RANK_SUM_TOLERANCE * times)
     if several.all():
         raise ProfileError(Problem(
             f"the fractions of sample {samples[0]} sum to {total[0] / unit:.2f}: the same bacteria stand at"
