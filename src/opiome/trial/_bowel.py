@@ -30,6 +30,7 @@ __all__ = ["SIGNS", "Bowel"]
 SIGNS = ("bm_rate", "completeness", "straining", "bristol")
 """The observables that a bowel movement is drawn from."""
 _HOURS = 24
+_WEEK, _SPELL = 7, 28  # days
 
 
 @dataclass
@@ -151,11 +152,15 @@ class Bowel:
         return np.asarray(gammaincinv(self.numbers.interval_shape, u) / self.numbers.interval_shape)
 
     def _variation(self, number: int) -> NDArray[np.float64]:
-        """The day's log-normal factor of the rate, mean 1, shape (n,)."""
-        day_sd, week_sd = self.numbers.day_sd, self.numbers.week_sd
+        """The log-normal factor of the rate on a day, mean 1: day, week and spell; shape (n,)."""
+        scale = self.numbers
         day = streams.normal(self.seed, "bowel/day", self.patients, number)
-        week = streams.normal(self.seed, "bowel/week", self.patients, number // 7)
-        return streams.exp(day_sd * day + week_sd * week - 0.5 * (day_sd**2 + week_sd**2))
+        week = streams.normal(self.seed, "bowel/week", self.patients, number // _WEEK)
+        begin = np.floor(_SPELL * streams.uniform(self.seed, "bowel/spell/begin", self.patients))
+        spell = (number + begin.astype(np.int64)) // _SPELL
+        slow = streams.normal(self.seed, "bowel/spell", self.patients, spell)
+        variance = scale.day_sd**2 + scale.week_sd**2 + scale.spell_sd**2
+        return streams.exp(scale.day_sd * day + scale.week_sd * week + scale.spell_sd * slow - 0.5 * variance)
 
     def _movements(
         self,

@@ -24,6 +24,7 @@ class DiaryNumbers:
     interval_shape: float
     day_sd: float
     week_sd: float
+    spell_sd: float
     person_share: float
     bristol_sd: float
     hard_form: float
