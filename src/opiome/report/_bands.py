@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,10 @@ __all__ = ["PANEL_HEIGHT", "PANEL_WIDTH", "band_panel"]
 PANEL_WIDTH, PANEL_HEIGHT = 350.0, 226.0
 """Size of a panel in pixels."""
 _LEFT, _RIGHT, _TOP, _BOTTOM = 42.0, 104.0, 20.0, 36.0
+_DOSE = re.compile(r"(\d) (?=\w)")
 _LINE = 13.0
+_FEW = 8
+"""A course of so few points shows each of them."""
 _GAP = 4.0
 """Pixels between the end labels of two arms."""
 _DAY, _WEEK = 24.0, 168.0
@@ -63,7 +67,11 @@ def band_panel(
             band = (frame[low].to_numpy(), frame[high].to_numpy())
             axes.fill_between(times, *band, color=style.colour, alpha=shade * alpha, linewidth=0)
         dash = (0, style.dash) if style.dash else "solid"
-        axes.plot(times, frame["q50"].to_numpy(), color=style.colour, linewidth=1.9, linestyle=dash)
+        points = "o" if len(times) <= _FEW else ""
+        median = frame["q50"].to_numpy()
+        axes.plot(
+            times, median, color=style.colour, linewidth=1.9, linestyle=dash, marker=points, markersize=4
+        )
     _limits(axes, course)
     _phases(axes, found, size, first)
     axes.yaxis.set_major_locator(MaxNLocator(5, min_n_ticks=3, steps=[1, 2, 2.5, 5, 10]))
@@ -116,6 +124,10 @@ def _phases(axes: Axes, found: Sequence[Phase], size: float, first: float) -> No
             _name_phase(axes, (start + end) / 2, phase.name, upright=False)
         elif width >= _LINE:
             _name_phase(axes, (start + end) / 2, phase.name, upright=True)
+        ticks = [visit / size for visit in phase.visits if visit / size <= right]
+        axes.plot(
+            ticks, [0.0] * len(ticks), "^", color=MUTED, markersize=4, transform=axes.get_xaxis_transform()
+        )
     if left < 0 < right:
         axes.axvline(0, color=MUTED, linewidth=0.8)
 
@@ -167,6 +179,8 @@ def _end_labels(
 
 
 def _wrapped(label: str) -> list[str]:
+    # A dose and its unit stay on one line.
+    label = _DOSE.sub("\\1\N{NO-BREAK SPACE}", label)
     return textwrap.wrap(label, width=16, max_lines=2, placeholder="…") or [""]
 
 

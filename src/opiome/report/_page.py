@@ -164,9 +164,9 @@ def _over_time(tables: Tables, biology: Biology) -> dict[str, Any]:
     return {
         "panels": [panel(course) for course in drawn if course.section == "main"],
         "guilds": [panel(course) for course in drawn if course.section == "guilds"],
-        "guild_note": "Under each panel, the genera that the guild stands for.",
+        "guild_note": "Share of the bacteria in the rectosigmoid, each panel on its own scale. Under it, who the guild stands for.",
         "missing": [title for key, title in expected() if key not in shown],
-        "phase_note": _before(found, drawn),
+        "phase_note": " ".join(note for note in (_before(found, drawn), _visits(found)) if note),
     }
 
 
@@ -182,6 +182,10 @@ def _before(found: Sequence[Phase], drawn: Sequence[Course]) -> str:
     length = number((background.end - background.start) / size, 0)
     kept = "only its end is drawn" if first < background.end - _DAY else "the results hold no course of it"
     return f"Before the run-in, {length} {unit} of background therapy were simulated; {kept}."
+
+
+def _visits(found: Sequence[Phase]) -> str:
+    return "Triangles on the time axis are visits." if any(phase.visits for phase in found) else ""
 
 
 def _maps(tables: Tables, biology: Biology, column: str, key: str) -> list[str]:

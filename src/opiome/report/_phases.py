@@ -20,11 +20,12 @@ _NAMES = {"background": "background", "run_in": "run-in", "treatment": "treatmen
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase of a trial; ``start`` and ``end`` in hours from randomisation."""
+    """One phase of a trial; ``start``, ``end`` and ``visits`` in hours from randomisation."""
 
     name: str
     start: float
     end: float
+    visits: tuple[float, ...] = ()
 
 
 def phases(tables: Tables) -> list[Phase]:
@@ -39,7 +40,7 @@ def phases(tables: Tables) -> list[Phase]:
         return [
             Phase("background", run_in - durations["background"], run_in),
             Phase("run-in", run_in, 0.0),
-            Phase("treatment", 0.0, durations["treatment"]),
+            Phase("treatment", 0.0, durations["treatment"], _visits(study)),
         ]
     times = tables.bands["time_h"].drop_nulls().sort()
     if times.is_empty():
@@ -54,15 +55,27 @@ def _durations(study: Mapping[str, Any]) -> dict[str, float]:
     found: dict[str, float] = {}
     for phase in _NAMES:
         part = study.get(phase)
-        stated = part.get("duration") if isinstance(part, dict) else study.get(f"{phase}_h")
-        if isinstance(stated, str):
-            try:
-                stated = hours(stated)
-            except InputError:
-                stated = None
-        if isinstance(stated, (int, float)) and stated > 0:
-            found[phase] = float(stated)
+        stated = _hours(part.get("duration") if isinstance(part, dict) else study.get(f"{phase}_h"))
+        if stated is not None:
+            found[phase] = stated
     return found
+
+
+def _visits(study: Mapping[str, Any]) -> tuple[float, ...]:
+    """Return when patients were seen, in hours from randomisation."""
+    stated = study.get("visits")
+    times = [_hours(visit) for visit in stated] if isinstance(stated, list) else []
+    return tuple(time for time in times if time is not None)
+
+
+def _hours(stated: object) -> float | None:
+    """Return a duration of a study, written as text or in hours; None where it is not one above 0."""
+    if isinstance(stated, str):
+        try:
+            stated = hours(stated)
+        except InputError:
+            return None
+    return float(stated) if isinstance(stated, (int, float)) and stated > 0 else None
 
 
 def shown_from(found: list[Phase]) -> float | None:
