@@ -160,6 +160,9 @@ def test_another_drug_keeps_the_person():
     other = cohort.parameters_of(Model(), made, {"CL": 45.0, "new": 3.0}, {"new": 0.2})
     assert other["CL"] == pytest.approx(made.parameters["CL"] / 2)
     assert other["new"].std() > 0.3
+    names = {"one": "morphine/CL", "two": "morphine/CL"}
+    slots = cohort.parameters_of(Model(), made, {"one": 9.0, "two": 9.0}, {"one": 0.3, "two": 0.3}, names)
+    assert np.array_equal(slots["one"], slots["two"])
     each = cohort.parameters_of(Model(), made, {"CL": np.full(50, 45.0)})
     assert np.array_equal(each["CL"], other["CL"])
 

@@ -1,4 +1,4 @@
-"""A tiny model of an opioid that constipates, its antagonist and a laxative, on the real engine and regimen."""
+"""A tiny model of an opioid that constipates, its antagonist and a laxative, on the real engine."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ TEXT = """
 model tiny
   opioid_depot = 0; opioid_blood = 0; antagonist_depot = 0; antagonist_blood = 0; stimulant = 0; gut = 1;
   opioid_ka = 1; opioid_CL = 60; opioid_V = 200; antagonist_ka = 1; antagonist_CL = 10; antagonist_V = 150;
-  stimulant_k = 0.1; stimulant_gain = 8; stimulant_half = 5000; habit = 0.042; half = 40; ki = 1.0; block = 0.9;
-  pain0 = 8; gut_k = 0.05;
+  stimulant_k = 0.1; stimulant_gain = 8; stimulant_half = 5000; habit = 0.042; half = 40; ki = 1.0;
+  block = 0.9; pain0 = 8; gut_k = 0.05;
   opioid_depot' = -opioid_ka*opioid_depot;
   opioid_blood' = opioid_ka*opioid_depot - opioid_CL*opioid_blood/opioid_V;
   antagonist_depot' = -antagonist_ka*antagonist_depot;

@@ -125,6 +125,10 @@ def test_published_results_are_judged(results):
     assert results.endpoints.filter(pl.col("published").is_null())["hit"].null_count() == 4
     contrast = results.contrasts.row(0, named=True)
     assert contrast["published"] == 40
+    assert contrast["source"] == "A source"
+    estimands = dict(results.endpoints.select("endpoint", "estimand").iter_rows())
+    assert estimands["responder"].startswith("composite")
+    assert "censored" in estimands["first"]
 
 
 def test_estimates_are_those_of_the_diary(results):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,7 +114,11 @@ def build(
 
 
 def parameters_of(
-    model: Model, cohort: Cohort, typical: Mapping[str, ArrayLike], cv: Mapping[str, float] | None = None
+    model: Model,
+    cohort: Cohort,
+    typical: Mapping[str, ArrayLike],
+    cv: Mapping[str, float] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> dict[str, NDArray[np.float64]]:
     """The cohort's own values of some parameters around other typical values.
 
@@ -125,6 +130,8 @@ def parameters_of(
         cohort: the people.
         typical: parameter id to a number, or to one number per person.
         cv: between-subject variability that replaces that of ``parameters.tsv``, as fractions.
+        names: parameter id to the name of its random numbers, where that is not the id: a person who takes
+            one drug in two slots clears it alike in both (``morphine/CL``).
 
     Returns:
         Parameter id to values, shape (n,).
@@ -133,11 +140,11 @@ def parameters_of(
     table = variations(model.parameters, spread)
     found: dict[str, NDArray[np.float64]] = {}
     for name, value in typical.items():
-        base = table.get(name, Variation(name, 0.0))
+        base = replace(table.get(name, Variation(name, 0.0)), id=(names or {}).get(name, name))
         own = (cv or {}).get(name)
         if own is not None:
             law = base.distribution if base.distribution != "fixed" else "lognormal"
-            base = Variation(name, base.value, law, own, base.effects)
+            base = replace(base, distribution=law, cv=own)
         found[name] = individual(
             base,
             np.asarray(value, dtype=np.float64),

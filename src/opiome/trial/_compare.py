@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from opiome.trial._endpoints import answers
+from opiome.trial._endpoints import RULES, answers
 from opiome.trial._statistics import contrast, estimate, predicted_difference, predictive
 
 if TYPE_CHECKING:
@@ -46,18 +46,21 @@ def compare(study: Study, diaries: Mapping[str, Diary]) -> tuple[pl.DataFrame, p
         for arm, answer in found.items():
             rows.append(_endpoint_row(study, endpoint, arm, answer, published.get((endpoint.id, arm))))
         contrasts += [
-            _contrast_row(endpoint, (arm, reference), found, published) for arm in found if arm != reference
+            _contrast_row(study, endpoint, (arm, reference), found, published)
+            for arm in found
+            if arm != reference
         ]
     return pl.DataFrame(rows, schema=_schema(_ENDPOINTS)), pl.DataFrame(contrasts, schema=_schema(_CONTRASTS))
 
 
 _ENDPOINTS = (
-    "endpoint:s label:s arm:s kind:s unit:s estimate low high n:i published published_low published_high"
-    " published_n:i source:s role:s hit:b predictive_low predictive_high error error_allowed primary:b"
+    "endpoint:s label:s arm:s kind:s estimand:s unit:s estimate low high n:i"
+    " published published_low published_high published_n:i source:s role:s hit:b"
+    " predictive_low predictive_high error error_allowed primary:b"
 )
 _CONTRASTS = (
-    "endpoint:s arm:s reference:s measure:s unit:s estimate low high p published source:s hit:b"
-    " predictive_low predictive_high error"
+    "endpoint:s label:s arm:s reference:s measure:s unit:s estimate low high p"
+    " published source:s role:s hit:b predictive_low predictive_high error"
 )
 
 
@@ -88,6 +91,7 @@ def _endpoint_row(
         "label": endpoint.label,
         "arm": arm,
         "kind": answer.kind,
+        "estimand": RULES[endpoint.rule].estimand,
         "unit": endpoint.unit,
         "estimate": _known(scale * own.value),
         "low": _known(scale * own.low),
@@ -115,6 +119,7 @@ def _endpoint_row(
 
 
 def _contrast_row(
+    study: Study,
     endpoint: Endpoint,
     arms: tuple[str, str],
     found: Mapping[str, Answers],
@@ -125,6 +130,7 @@ def _contrast_row(
     own = contrast(found[arm], found[reference])
     row: dict[str, object] = {
         "endpoint": endpoint.id,
+        "label": endpoint.label,
         "arm": arm,
         "reference": reference,
         "measure": own.measure,
@@ -142,7 +148,8 @@ def _contrast_row(
     low, high = predicted_difference(found[arm], found[reference], *sizes)
     return row | {
         "published": difference,
-        "source": both[0].source,
+        "source": study.sources.get(both[0].source, both[0].source),
+        "role": both[0].role,
         "hit": low * scale <= difference <= high * scale if math.isfinite(low) else None,
         "predictive_low": _known(low * scale),
         "predictive_high": _known(high * scale),

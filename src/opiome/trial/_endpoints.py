@@ -38,6 +38,10 @@ if TYPE_CHECKING:
 __all__ = ["RULES", "Answers", "Rule", "answers"]
 
 ENOUGH_DIARY_DAYS = 4  # COMPOSE: a week with fewer diary days cannot be judged
+_COMPOSITE = "composite: leaving is non-response; rescue counts against spontaneous movements"
+_EVENT = "while in the trial: an event counts if it is recorded before leaving"
+_WHILE_IN = "while in the trial: those with diary days in the window, rescue as it was taken"
+_CENSORED = "while in the trial: censored at leaving"
 _ROME_SIGNS = ("straining", "hard", "incomplete", "blockage", "manual")
 
 
@@ -56,9 +60,13 @@ class Answers:
 
 @dataclass(frozen=True)
 class Rule:
-    """An endpoint rule: the kind of its answer and the function of diary, parameters and columns."""
+    """An endpoint rule: the kind of its answer, its estimand, and the function of diary, parameters, columns.
+
+    The estimand says, in the words of ICH E9(R1), what becomes of those who leave and of rescue medication.
+    """
 
     kind: str
+    estimand: str
     answer: Callable[[Diary, Any, slice], Answers]
 
 
@@ -202,15 +210,15 @@ def _pain_response(diary: Diary, params: PainResponseParams, columns: slice) -> 
 
 
 RULES: Mapping[str, Rule] = {
-    "responder": Rule("proportion", _responder),
-    "mean_responder": Rule("proportion", _mean_responder),
-    "mean_change": Rule("mean", _mean_change),
-    "mean": Rule("mean", _mean),
-    "time_to_first": Rule("time", _time_to_first),
-    "any_within": Rule("proportion", _any_within),
-    "rome_iv_oic": Rule("proportion", _rome_iv_oic),
-    "any_week_above": Rule("proportion", _any_week_above),
-    "any_week_below": Rule("proportion", _any_week_below),
-    "pain_response": Rule("proportion", _pain_response),
+    "responder": Rule("proportion", _COMPOSITE, _responder),
+    "mean_responder": Rule("proportion", _COMPOSITE, _mean_responder),
+    "mean_change": Rule("mean", _WHILE_IN, _mean_change),
+    "mean": Rule("mean", _WHILE_IN, _mean),
+    "time_to_first": Rule("time", _CENSORED, _time_to_first),
+    "any_within": Rule("proportion", _EVENT, _any_within),
+    "rome_iv_oic": Rule("proportion", _EVENT, _rome_iv_oic),
+    "any_week_above": Rule("proportion", _EVENT, _any_week_above),
+    "any_week_below": Rule("proportion", _EVENT, _any_week_below),
+    "pain_response": Rule("proportion", _COMPOSITE, _pain_response),
 }
 """The rules by the names that a study file uses."""

@@ -181,12 +181,14 @@ class Therapy:
         for rows, opioid, laxatives in self._groups(taking):
             typical: dict[str, float] = {}
             spread: dict[str, float] = {}
+            names: dict[str, str] = {}
             for (drug, formulation), slot in self._slots(opioid, laxatives, arm).items():
                 if slot:
                     values = self.model.slot_parameters(drug, formulation, slot)
                     typical |= values
                     spread |= self._variability(drug, formulation, slot, values)
-            own = people.parameters_of(self.model, cohort.take(rows), typical, spread)
+                    names |= {name: name.replace(f"{slot}_", f"{drug}/", 1) for name in values}
+            own = people.parameters_of(self.model, cohort.take(rows), typical, spread, names)
             for name, mine in own.items():
                 if name in found:
                     column = found[name].copy()
