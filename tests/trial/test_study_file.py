@@ -312,6 +312,36 @@ def test_any_yaml_punctuation_is_read_or_refused(tmp_path_factory, content):
     assert document.problems or document.data is None or document.places
 
 
+def _paths(data, path=()):
+    yield path
+    children = data.items() if isinstance(data, dict) else enumerate(data) if isinstance(data, list) else ()
+    for step, value in children:
+        yield from _paths(value, (*path, step))
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers(-5, 10**25) | st.floats(allow_nan=False) | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=4,
+)
+
+
+@given(st.data())
+def test_anything_in_any_place_is_a_message_and_never_a_fault(tmp_path_factory, model, data):
+    file = tmp_path_factory.mktemp("odd") / "study.yaml"
+    file.write_text(GOOD)
+    study = read_yaml(file).data
+    path = data.draw(st.sampled_from([path for path in _paths(study) if path]))
+    parent = study
+    for step in path[:-1]:
+        parent = parent[step]
+    parent[path[-1]] = data.draw(ODD)
+    file.write_text(json.dumps(study, ensure_ascii=False))
+    for problem in lint(file, model):
+        assert str(problem).startswith(str(file))
+        assert "\n" not in str(problem)
+
+
 def test_a_missing_study_is_told_with_the_nearest_name(tmp_path):
     with pytest.raises(StudyError, match="Did you mean 'compose-4'"):
         load_study("compose4")

@@ -50,7 +50,15 @@ def problem_at(document: Document, path: Steps, problem: Problem, *, key: bool =
     line, column = place.key if key or place.offset is None else place.value
     if problem.column is not None and place.offset is not None and not key:
         column += place.offset + problem.column - 1
-    return problem.at(file=document.file, line=line, column=column, field=field_name(path) or None)
+    field = _one_line(field_name(path)) or None
+    message, remedy = _one_line(problem.message), problem.remedy and _one_line(problem.remedy)
+    return problem.at(
+        file=document.file, line=line, column=column, field=field, message=message, remedy=remedy
+    )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 def of_validation(error: ValidationError, document: Document) -> list[Problem]:
