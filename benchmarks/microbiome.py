@@ -1,8 +1,9 @@
 """How long a table of 1,000 samples and 5,000 taxa takes to read and map, and how much memory.
 
-Run as ``python benchmarks/microbiome.py``; the target is 5 s and 1 GB. The table is made here, with the taxonomy of
-Greengenes style that 16S pipelines write, so that nothing needs downloading. Reading runs in a process of its own, so
-that making the table does not count; ``cpu_s`` includes starting Python and is what a busy machine cannot change.
+Run as ``python benchmarks/microbiome.py``; the target is 5 s and 1 GB. The table is made here, with the
+taxonomy of Greengenes style that 16S pipelines write, so that nothing needs downloading. Reading runs in a
+process of its own, so that making the table does not count; ``cpu_s`` includes starting Python and is what
+a busy machine cannot change.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ import numpy as np
 from opiome.streams import uniform
 
 GENERA = (
-    "Bacteroides", "Faecalibacterium", "Blautia", "Roseburia", "Bifidobacterium", "Akkermansia", "Streptococcus",
-    "Escherichia", "Bilophila", "Prevotella", "Ruminococcus", "Unnamed",
+    "Bacteroides", "Faecalibacterium", "Blautia", "Roseburia", "Bifidobacterium", "Akkermansia",
+    "Streptococcus", "Escherichia", "Bilophila", "Prevotella", "Ruminococcus", "Unnamed",
 )  # fmt: skip
 
 
@@ -36,7 +37,17 @@ def make(path: Path, samples: int, taxa: int, filled: float) -> None:
     u = uniform(1, "benchmark", rows, draw=columns)
     counts = np.where(u < filled, np.ceil(50.0 * (1.0 - u / filled) ** 3), 0.0)
     lineages = [
-        {"taxonomy": ["k__Bacteria", "p__P", "c__C", "o__O", "f__Lachnospiraceae", f"g__{GENERA[i % len(GENERA)]}", f"s__x{i}"]}
+        {
+            "taxonomy": [
+                "k__Bacteria",
+                "p__P",
+                "c__C",
+                "o__O",
+                "f__Lachnospiraceae",
+                f"g__{GENERA[i % len(GENERA)]}",
+                f"s__x{i}",
+            ]
+        }
         for i in range(taxa)
     ]
     names = [f"feature{i}" for i in range(taxa)], [f"sample{i}" for i in range(samples)]
@@ -53,12 +64,20 @@ def measure(path: str) -> None:
     read = time.perf_counter()
     guilds = map_guilds(profile)
     end = time.perf_counter()
-    print(json.dumps({
-        "samples": len(profile.samples), "taxa": len(profile.taxonomy), "read_s": round(read - start, 2),
-        "map_s": round(end - read, 2), "total_s": round(end - start, 2),
-        "cpu_s": round(time.process_time(), 2), "mapped": round(float(guilds.mapped.mean()), 3),
-        "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
-    }))
+    print(
+        json.dumps(
+            {
+                "samples": len(profile.samples),
+                "taxa": len(profile.taxonomy),
+                "read_s": round(read - start, 2),
+                "map_s": round(end - read, 2),
+                "total_s": round(end - start, 2),
+                "cpu_s": round(time.process_time(), 2),
+                "mapped": round(float(guilds.mapped.mean()), 3),
+                "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+            }
+        )
+    )
 
 
 def main() -> int:
@@ -74,7 +93,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "table.biom"
         make(path, given.samples, given.taxa, given.filled)
-        out = subprocess.run([sys.executable, __file__, "--read", str(path)], check=True, capture_output=True, text=True)
+        out = subprocess.run(
+            [sys.executable, __file__, "--read", str(path)], check=True, capture_output=True, text=True
+        )
     took = json.loads(out.stdout)
     for key, value in took.items():
         print(f"{key:<8} {value}")

@@ -14,15 +14,19 @@ ROOT = Path(__file__).resolve().parents[2]
 SHARED = ROOT.parent / "shared" / "data"
 
 SAMPLES = ("s1", "s2", "s3")
-TAXA = (
-    ("Bacteria", "Bacteroidota", "Bacteroidia", "Bacteroidales", "Bacteroidaceae", "Bacteroides", "Bacteroides uniformis"),
-    ("Bacteria", "Firmicutes", "Clostridia", "Oscillospirales", "Ruminococcaceae", "Faecalibacterium", "Faecalibacterium prausnitzii"),
-    ("Bacteria", "Actinobacteria", "Actinomycetia", "Bifidobacteriales", "Bifidobacteriaceae", "Bifidobacterium", "Bifidobacterium longum"),
-    ("Bacteria", "Verrucomicrobia", "Verrucomicrobiae", "Verrucomicrobiales", "Akkermansiaceae", "Akkermansia", "Akkermansia muciniphila"),
-    ("Bacteria", "Firmicutes", "Bacilli", "Lactobacillales", "Enterococcaceae", "Enterococcus", "Enterococcus faecalis"),
-    ("Bacteria", "Proteobacteria", "Gammaproteobacteria", "Enterobacterales", "Enterobacteriaceae", "Escherichia", "Escherichia coli"),
-    ("Bacteria", "Desulfobacterota", "Desulfovibrionia", "Desulfovibrionales", "Desulfovibrionaceae", "Bilophila", "Bilophila wadsworthia"),
-)  # fmt: skip
+TAXA = tuple(
+    ("Bacteria", *line.split())
+    for line in """
+Bacteroidota Bacteroidia Bacteroidales Bacteroidaceae Bacteroides Bacteroides_uniformis
+Firmicutes Clostridia Oscillospirales Ruminococcaceae Faecalibacterium Faecalibacterium_prausnitzii
+Actinobacteria Actinomycetia Bifidobacteriales Bifidobacteriaceae Bifidobacterium Bifidobacterium_longum
+Verrucomicrobia Verrucomicrobiae Verrucomicrobiales Akkermansiaceae Akkermansia Akkermansia_muciniphila
+Firmicutes Bacilli Lactobacillales Enterococcaceae Enterococcus Enterococcus_faecalis
+Proteobacteria Gammaproteobacteria Enterobacterales Enterobacteriaceae Escherichia Escherichia_coli
+Desulfobacterota Desulfovibrionia Desulfovibrionales Desulfovibrionaceae Bilophila Bilophila_wadsworthia
+""".strip().splitlines()
+)
+TAXA = tuple((*taxon[:6], taxon[6].replace("_", " ")) for taxon in TAXA)
 COUNTS = np.array([
     [4000, 3000, 800, 200, 1000, 700, 300],
     [5000, 2500, 1500, 0, 500, 400, 100],
@@ -32,7 +36,9 @@ FRACTIONS = COUNTS / COUNTS.sum(axis=1, keepdims=True)
 
 
 def lineage(taxon, mark=";", letters="kpcofgs", ranks=7):
-    return mark.join(f"{letter}__{name.replace(' ', '_')}" for letter, name in zip(letters, taxon[:ranks], strict=False))
+    return mark.join(
+        f"{letter}__{name.replace(' ', '_')}" for letter, name in zip(letters, taxon[:ranks], strict=False)
+    )
 
 
 def table(cell="{:.0f}", values=COUNTS, names=None, mark="\t", corner="taxon"):
@@ -42,7 +48,7 @@ def table(cell="{:.0f}", values=COUNTS, names=None, mark="\t", corner="taxon"):
     return "\n".join(rows) + "\n"
 
 
-def biom_table(metadata=True):
+def biom_table(*, metadata=True):
     from biom import Table
 
     extra = [{"taxonomy": list(lineage(t, "|").split("|"))} for t in TAXA] if metadata else None
@@ -75,7 +81,7 @@ def taxonomy_tsv():
     return "\n".join(rows) + "\n"
 
 
-def metaphlan(samples=(0, 1, 2), version="#mpa_vJan21_CHOCOPhlAnSGB_202103", unknown=20.0, bins=True):
+def metaphlan(samples=(0, 1, 2), *, version="#mpa_vJan21_CHOCOPhlAnSGB_202103", unknown=20.0, bins=True):
     head = "clade_name\t" + "\t".join(SAMPLES[i] for i in samples)
     rows = {"UNCLASSIFIED": [unknown] * len(samples), "k__Bacteria": [100.0 - unknown] * len(samples)}
     for k, taxon in enumerate(TAXA):
@@ -86,7 +92,10 @@ def metaphlan(samples=(0, 1, 2), version="#mpa_vJan21_CHOCOPhlAnSGB_202103", unk
             rows[lineage(taxon, "|") + f"|t__SGB{90000 + k}"] = share
     for taxon_a in TAXA:  # two members of one phylum: the phylum row is their sum
         key = lineage(taxon_a, "|", ranks=2)
-        rows[key] = [sum((100.0 - unknown) * FRACTIONS[i, k] for k, t in enumerate(TAXA) if t[1] == taxon_a[1]) for i in samples]
+        rows[key] = [
+            sum((100.0 - unknown) * FRACTIONS[i, k] for k, t in enumerate(TAXA) if t[1] == taxon_a[1])
+            for i in samples
+        ]
     body = [name + "\t" + "\t".join(f"{v:.6f}" for v in cells) for name, cells in rows.items()]
     return "\n".join([version, head, *body]) + "\n"
 
@@ -95,9 +104,21 @@ def kraken(sample, columns=6, unclassified=500, host=300):
     total = COUNTS[sample].sum() + unclassified + host
     out = []
 
-    def add(reads, direct, code, taxid, name, level):
+    def add(reads, direct, code, taxid, name, level):  # noqa: PLR0917 (the columns of the report)
         middle = [] if columns == 6 else ["10", "9"]
-        out.append("\t".join([f"{100 * reads / total:6.2f}", f"{reads:.0f}", f"{direct:.0f}", *middle, code, str(taxid), "  " * level + name]))
+        out.append(
+            "\t".join(
+                [
+                    f"{100 * reads / total:6.2f}",
+                    f"{reads:.0f}",
+                    f"{direct:.0f}",
+                    *middle,
+                    code,
+                    str(taxid),
+                    "  " * level + name,
+                ]
+            )
+        )
 
     add(unclassified, unclassified, "U", 0, "unclassified", 0)
     add(total - unclassified, 0, "R", 1, "root", 0)
@@ -123,7 +144,8 @@ def people(write, n=24, repeats=2):
     rows += [f"p{who[i]}_{i}\t" + "\t".join(f"{c:.0f}" for c in row) for i, row in enumerate(counts)]
     told = ["sample\tsubject\tvisit\tgroup\tkit\tage\tsex\tnote"]
     told += [
-        f"p{p}_{i}\tp{p}\t{i % repeats}\t{'A' if p < n // 2 else 'B'}\t{'x' if p % 2 else 'y'}\t{60 + p}\t{'F' if p % 3 else 'M'}\tNA"
+        f"p{p}_{i}\tp{p}\t{i % repeats}\t{'A' if p < n // 2 else 'B'}\t{'x' if p % 2 else 'y'}\t{60 + p}"
+        f"\t{'F' if p % 3 else 'M'}\tNA"
         for i, p in enumerate(who)
     ]
     return write("people.tsv", "\n".join(rows)), write("told.tsv", "\n".join(told))
@@ -162,6 +184,17 @@ def made():
     import types
 
     return types.SimpleNamespace(
-        SAMPLES=SAMPLES, TAXA=TAXA, COUNTS=COUNTS, FRACTIONS=FRACTIONS, lineage=lineage, table=table, biom_table=biom_table,
-        hdf5_bytes=hdf5_bytes, qza=qza, taxonomy_tsv=taxonomy_tsv, metaphlan=metaphlan, kraken=kraken, people=people,
+        SAMPLES=SAMPLES,
+        TAXA=TAXA,
+        COUNTS=COUNTS,
+        FRACTIONS=FRACTIONS,
+        lineage=lineage,
+        table=table,
+        biom_table=biom_table,
+        hdf5_bytes=hdf5_bytes,
+        qza=qza,
+        taxonomy_tsv=taxonomy_tsv,
+        metaphlan=metaphlan,
+        kraken=kraken,
+        people=people,
     )

@@ -25,7 +25,10 @@ def test_plain_genera_in_rows(made, genera):
 def test_plain_genera_in_columns(made, write, mark):
     names = [t[5] for t in made.TAXA]
     rows = [mark.join(["sample", *names])]
-    rows += [mark.join([s, *(f"{v:.6f}" for v in row)]) for s, row in zip(made.SAMPLES, made.FRACTIONS, strict=True)]
+    rows += [
+        mark.join([s, *(f"{v:.6f}" for v in row)])
+        for s, row in zip(made.SAMPLES, made.FRACTIONS, strict=True)
+    ]
     assert check(made, [write("across.csv", "\n".join(rows))]).kind == "fractions"
 
 
@@ -35,7 +38,10 @@ def test_spellings(made, write, names):
         "species": [t[6] for t in made.TAXA],
         "silva": [";".join(f"D_{i}__{n}" for i, n in enumerate(t[:6])) for t in made.TAXA],
         "gtdb": [made.lineage(t, ";", "dpcofgs") for t in made.TAXA],
-        "greengenes2": [f"d__{t[0]}; p__{t[1]}_A_123456; c__{t[2]}; o__{t[3]}; f__{t[4]}; g__{t[5]}_A_141781" for t in made.TAXA],
+        "greengenes2": [
+            f"d__{t[0]}; p__{t[1]}_A_123456; c__{t[2]}; o__{t[3]}; f__{t[4]}; g__{t[5]}_A_141781"
+            for t in made.TAXA
+        ],
         "metaphlan": [f"s__{t[6].replace(' ', '_')}" for t in made.TAXA],
     }[names]
     check(made, [write("table.tsv", made.table(names=spelled))])
@@ -62,11 +68,16 @@ def test_biom_1(made, write):
 @pytest.mark.parametrize("as_archive", [True, False])
 def test_qza_with_its_taxonomy_in_any_order(made, tmp_path, write, as_archive):
     feature = made.qza(
-        tmp_path / "table.qza", "FeatureTable[Frequency]", "feature-table.biom", made.hdf5_bytes(made.biom_table(metadata=False))
+        tmp_path / "table.qza",
+        "FeatureTable[Frequency]",
+        "feature-table.biom",
+        made.hdf5_bytes(made.biom_table(metadata=False)),
     )
     taxa = write("taxonomy.tsv", made.taxonomy_tsv())
     if as_archive:
-        taxa = made.qza(tmp_path / "taxonomy.qza", "FeatureData[Taxonomy]", "taxonomy.tsv", made.taxonomy_tsv())
+        taxa = made.qza(
+            tmp_path / "taxonomy.qza", "FeatureData[Taxonomy]", "taxonomy.tsv", made.taxonomy_tsv()
+        )
     check(made, [feature, taxa])
     check(made, [taxa, feature])
 
@@ -80,7 +91,9 @@ def test_metaphlan_merged(made, write, bins):
 def test_metaphlan_singles(made, write):
     paths = []
     for i, sample in enumerate(made.SAMPLES):
-        text = made.metaphlan(samples=(i,)).replace("clade_name\t" + sample, "#clade_name\tNCBI_tax_id\trelative_abundance\tadditional_species")
+        text = made.metaphlan(samples=(i,)).replace(
+            "clade_name\t" + sample, "#clade_name\tNCBI_tax_id\trelative_abundance\tadditional_species"
+        )
         head, *rows = text.splitlines()
         body = [rows[0]] + [r.split("\t")[0] + "\t2|976\t" + r.split("\t")[1] + "\t" for r in rows[1:]]
         paths.append(write(f"{sample}.txt", "\n".join([head, "#SampleID\tMetaphlan_Analysis", *body])))
@@ -89,20 +102,31 @@ def test_metaphlan_singles(made, write):
 
 @pytest.mark.parametrize("columns", [6, 8])
 def test_kraken_reports(made, write, columns):
-    profile = check(made, [write(f"{s}.kreport.txt", made.kraken(i, columns)) for i, s in enumerate(made.SAMPLES)])
+    profile = check(
+        made, [write(f"{s}.kreport.txt", made.kraken(i, columns)) for i, s in enumerate(made.SAMPLES)]
+    )
     np.testing.assert_allclose(profile.depth, made.COUNTS.sum(axis=1))
     np.testing.assert_allclose(profile.set_apart, 800 / (made.COUNTS.sum(axis=1) + 800))
 
 
 def test_bracken_single_and_combined(made, write):
-    head = "name\ttaxonomy_id\ttaxonomy_lvl\tkraken_assigned_reads\tadded_reads\tnew_est_reads\tfraction_total_reads"
+    head = "name taxonomy_id taxonomy_lvl kraken_assigned_reads added_reads new_est_reads fraction".replace(
+        " ", "\t"
+    )
     paths = []
     for i, sample in enumerate(made.SAMPLES):
         rows = [f"{t[6]}\t{k}\tS\t1\t1\t{made.COUNTS[i, k]:.0f}\t0.1" for k, t in enumerate(made.TAXA)]
-        paths.append(write(f"{sample}.bracken", "\n".join([head, *rows, "Homo sapiens\t9606\tS\t1\t1\t100\t0.1"])))
+        paths.append(
+            write(f"{sample}.bracken", "\n".join([head, *rows, "Homo sapiens\t9606\tS\t1\t1\t100\t0.1"]))
+        )
     assert check(made, paths).set_apart.min() > 0
-    head = "name\ttaxonomy_id\ttaxonomy_lvl\t" + "\t".join(f"{s}.bracken_num\t{s}.bracken_frac" for s in made.SAMPLES)
-    rows = [f"{t[6]}\t{k}\tS\t" + "\t".join(f"{made.COUNTS[i, k]:.0f}\t0.1" for i in range(3)) for k, t in enumerate(made.TAXA)]
+    head = "name\ttaxonomy_id\ttaxonomy_lvl\t" + "\t".join(
+        f"{s}.bracken_num\t{s}.bracken_frac" for s in made.SAMPLES
+    )
+    rows = [
+        f"{t[6]}\t{k}\tS\t" + "\t".join(f"{made.COUNTS[i, k]:.0f}\t0.1" for i in range(3))
+        for k, t in enumerate(made.TAXA)
+    ]
     check(made, [write("combined.txt", "\n".join([head, *rows]))])
 
 

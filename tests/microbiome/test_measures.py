@@ -18,7 +18,10 @@ def of(path, **options):
 
 
 def test_alpha_diversity_of_an_even_community(write):
-    frame = of(write("t.tsv", "taxon\ts1\nBacteroides\t25\nBlautia\t25\nRoseburia\t25\nEscherichia\t25\n"), min_depth=1)
+    frame = of(
+        write("t.tsv", "taxon\ts1\nBacteroides\t25\nBlautia\t25\nRoseburia\t25\nEscherichia\t25\n"),
+        min_depth=1,
+    )
     row = frame.row(0, named=True)
     assert row["richness"] == 4
     assert row["shannon"] == pytest.approx(np.log(4))
@@ -27,7 +30,10 @@ def test_alpha_diversity_of_an_even_community(write):
 
 
 def test_chao1_is_bias_corrected(write):
-    frame = of(write("t.tsv", "taxon\ts1\nBacteroides\t25\nBlautia\t1\nRoseburia\t1\nDorea\t1\nEscherichia\t2\n"), min_depth=1)
+    frame = of(
+        write("t.tsv", "taxon\ts1\nBacteroides\t25\nBlautia\t1\nRoseburia\t1\nDorea\t1\nEscherichia\t2\n"),
+        min_depth=1,
+    )
     assert frame["chao1"][0] == pytest.approx(5 + 3 * 2 / (2 * 2))
 
 
@@ -51,7 +57,10 @@ def test_every_measure_has_a_definition(genera):
     assert set(of(genera).columns) - {"sample"} <= set(definitions())
 
 
-@pytest.mark.parametrize(("fraction", "expected"), [(0.0, "zero"), (1e-9, "low"), (0.0479, "low"), (0.04799, "high"), (1.0, "high")])
+@pytest.mark.parametrize(
+    ("fraction", "expected"),
+    [(0.0, "zero"), (1e-9, "low"), (0.0479, "low"), (0.04799, "high"), (1.0, "high")],
+)
 def test_akkermansia_classes(fraction, expected):
     assert akkermansia_class(fraction) == expected
 
@@ -67,7 +76,12 @@ def test_toposcore_cuts(score, akkermansia, expected):
 def test_toposcore_from_every_spelling(write):
     """One unfavourable and two favourable species, as MetaPhlAn names, bins and GTDB names."""
     spellings = (
-        ("s__Streptococcus_salivarius", "s__Anaerostipes_hadrus", "s__Blautia_wexlerae", "s__Bacteroides_uniformis"),
+        (
+            "s__Streptococcus_salivarius",
+            "s__Anaerostipes_hadrus",
+            "s__Blautia_wexlerae",
+            "s__Bacteroides_uniformis",
+        ),
         ("GGB1_SGB8007", "GGB1_SGB4540", "GGB2_SGB4837", "s__Bacteroides_uniformis"),
         ("Streptococcus salivarius", "Anaerostipes hadrus", "Blautia_A wexlerae", "Bacteroides uniformis"),
     )
@@ -106,7 +120,10 @@ def test_a_reference_group_leaves_its_own_members_out(made, write):
     assert np.median(bray[~a]) > np.median(bray[a])
     distances = bray_curtis(found.profile)
     who = np.array(found.subjects)
-    slow = [np.median([distances[i, j] for j in range(len(who)) if a[j] and who[j] != who[i]]) for i in range(len(who))]
+    slow = [
+        np.median([distances[i, j] for j in range(len(who)) if a[j] and who[j] != who[i]])
+        for i in range(len(who))
+    ]
     np.testing.assert_allclose(bray, slow)
 
 
@@ -135,7 +152,9 @@ def test_permanova_agrees_with_scikit_bio(made, write):
 
 
 def test_bray_curtis_of_one_pair(write):
-    distances = bray_curtis(read_profile(write("t.tsv", "taxon\ts1\ts2\nBacteroides\t50\t20\nBlautia\t50\t80\n")))
+    distances = bray_curtis(
+        read_profile(write("t.tsv", "taxon\ts1\ts2\nBacteroides\t50\t20\nBlautia\t50\t80\n"))
+    )
     np.testing.assert_allclose(distances, [[0, 0.3], [0.3, 0]], atol=1e-12)
 
 

@@ -42,14 +42,18 @@ def test_zeros_can_start_a_model_and_are_kept_as_seen(made, genera, tmp_path):
     cohort = read_cohort(analyse(genera).write(tmp_path / "out") / "cohort.parquet")
     assert cohort["observed_G4"][1] == 0
     assert cohort["composition_G4"][1] == pytest.approx(0.65 / 10000)
-    np.testing.assert_allclose(cohort.select([f"observed_{g}" for g in GUILDS]).to_numpy(), made.FRACTIONS, atol=1e-12)
+    np.testing.assert_allclose(
+        cohort.select([f"observed_{g}" for g in GUILDS]).to_numpy(), made.FRACTIONS, atol=1e-12
+    )
 
 
 def test_shallow_samples_make_no_patient_and_are_named(made, write, tmp_path):
     counts = made.COUNTS.copy()
     counts[1] = np.round(counts[1] / 20)
     found = analyse(write("t.tsv", made.table(values=counts)))
-    assert [(f.sample, f.flag, f.detail) for f in found.flags if f.flag == "shallow"] == [("s2", "shallow", "500 reads")]
+    assert [(f.sample, f.flag, f.detail) for f in found.flags if f.flag == "shallow"] == [
+        ("s2", "shallow", "500 reads")
+    ]
     assert read_cohort(found.write(tmp_path / "out") / "cohort.parquet")["sample"].to_list() == ["s1", "s3"]
     with pytest.raises(ProfileError, match="no sample is deep enough"):
         analyse(write("t.tsv", made.table(values=counts)), min_depth=1e6).write(tmp_path / "none")
@@ -68,13 +72,20 @@ def test_a_load_makes_abundance_absolute(genera, write, tmp_path):
 def test_before_and_after(made, write):
     counts = made.COUNTS.copy()
     counts[1] = counts[0]
-    counts[1, 0] *= 8  # one guild rises eightfold: its log-ratio to the mean of all seven by 3 * 6/7 doublings
+    counts[1, 0] *= (
+        8  # one guild rises eightfold: its log-ratio to the mean of all seven by 3 * 6/7 doublings
+    )
     told = write("m.tsv", "sample\tpatient\tday\ns1\tp1\t0\ns2\tp1\t14\ns3\tp2\t0\n")
     found = analyse(write("t.tsv", made.table(values=counts)), metadata=told)
     table = changes(found)
     assert table is not None
     (row,) = table.iter_rows(named=True)
-    assert (row["subject"], row["sample_before"], row["sample_after"], row["time_after"]) == ("p1", "s1", "s2", 14)
+    assert (row["subject"], row["sample_before"], row["sample_after"], row["time_after"]) == (
+        "p1",
+        "s1",
+        "s2",
+        14,
+    )
     assert row["log2_G1"] == pytest.approx(3 * 6 / 7)
     assert row["log2_G2"] == pytest.approx(-3 / 7)
     assert changes(analyse(write("t.tsv", made.table()))) is None
@@ -97,7 +108,9 @@ def test_drawn_people_follow_the_fit_and_their_seed(made, write, tmp_path):
     np.testing.assert_allclose(y.mean(axis=0), fit.mean, atol=4 * np.sqrt(np.diag(fit.between) / 4000).max())
     np.testing.assert_allclose(np.cov(y.T), fit.between, atol=0.12 * np.diag(fit.between).max())
     out = found.write(tmp_path / "out", patients=30, seed=3)
-    np.testing.assert_allclose(read_cohort(out / "cohort.parquet").select(COMPOSITION).to_numpy(), drawn[:30], atol=1e-15)
+    np.testing.assert_allclose(
+        read_cohort(out / "cohort.parquet").select(COMPOSITION).to_numpy(), drawn[:30], atol=1e-15
+    )
     stored = json.loads((out / "distribution.json").read_text())
     np.testing.assert_allclose(stored["between"], fit.between)
 
@@ -108,7 +121,9 @@ def test_repeats_of_a_person_do_not_count_as_people(made, write):
     found = analyse(table, metadata=told)
     rows = np.repeat(np.arange(16), 10)
     once = fit_distribution(found.guilds.composition, found.profile.detection, found.subjects)
-    often = fit_distribution(found.guilds.composition[rows], found.profile.detection[rows], [found.subjects[i] for i in rows])
+    often = fit_distribution(
+        found.guilds.composition[rows], found.profile.detection[rows], [found.subjects[i] for i in rows]
+    )
     assert once.n == often.n == 16
     np.testing.assert_allclose(often.mean, once.mean, atol=1e-12)
     np.testing.assert_allclose(often.between, once.between, atol=1e-9)
@@ -129,7 +144,13 @@ def test_a_cohort_file_that_is_wrong(genera, tmp_path):
     good.with_columns(patient=pl.lit(1)).write_parquet(tmp_path / "twice.parquet")
     good.with_columns(composition_G1=pl.lit(0.9)).write_parquet(tmp_path / "sum.parquet")
     good.clear().write_parquet(tmp_path / "empty.parquet")
-    for name, match in (("text", "cannot be read"), ("short", "composition_G3"), ("twice", "patient 1 stands more than once"),
-                        ("sum", "expected fractions"), ("empty", "holds no patient"), ("nowhere", "cannot be read")):
+    for name, match in (
+        ("text", "cannot be read"),
+        ("short", "composition_G3"),
+        ("twice", "patient 1 stands more than once"),
+        ("sum", "expected fractions"),
+        ("empty", "holds no patient"),
+        ("nowhere", "cannot be read"),
+    ):
         with pytest.raises(CohortError, match=match):
             read_cohort(tmp_path / f"{name}.parquet")

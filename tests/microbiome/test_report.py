@@ -18,8 +18,18 @@ def test_the_report_stands_alone_and_says_what_was_found(made, write, tmp_path):
     assert not re.search(r"<script|src=|href=|url\(", html)
     assert html.count("<svg") == 7
     assert html.count("<rect") > 48 * 6
-    for word in ("Saccharolytic", "Butyrate", "48", "24 people", "Shannon diversity", "Dysbiosis index", "20 people drawn",
-                 "PERMANOVA", "kit", "Hurlbert"):
+    for word in (
+        "Saccharolytic",
+        "Butyrate",
+        "48",
+        "24 people",
+        "Shannon diversity",
+        "Dysbiosis index",
+        "20 people drawn",
+        "PERMANOVA",
+        "kit",
+        "Hurlbert",
+    ):
         assert word in html
     assert "TOPOSCORE class" not in re.sub(r"<h2>What was measured.*", "", html, flags=re.DOTALL)
 
@@ -38,8 +48,16 @@ def test_the_command(made, write, tmp_path):
     assert run.exit_code == 0, run.output
     assert "48 samples of 24 people; 100.0 % of abundance in guilds" in run.output
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"cohort.parquet", "guilds.tsv", "measures.tsv", "unmapped.tsv", "flags.tsv", "changes.parquet",
-                     "manifest.json", "report.html"}
+    assert names == {
+        "cohort.parquet",
+        "guilds.tsv",
+        "measures.tsv",
+        "unmapped.tsv",
+        "flags.tsv",
+        "changes.parquet",
+        "manifest.json",
+        "report.html",
+    }
     assert oct((tmp_path / "out").stat().st_mode & 0o777) == "0o755"
 
 
@@ -51,10 +69,26 @@ def test_the_command_hands_errors_on(write, tmp_path):
 
 def test_public_names():
     assert opiome.microbiome.__all__ == [
-        "GUILDS", "Analysis", "BatchEffect", "GuildDistribution", "GuildTable", "Metadata", "Profile", "Reference",
-        "Toposcore", "analyse", "fit_distribution", "guild_map", "map_guilds", "measures", "read_cohort", "read_metadata",
-        "read_profile", "shipped_reference", "toposcore",
-    ]  # fmt: skip
+        "GUILDS",
+        "Analysis",
+        "BatchEffect",
+        "GuildDistribution",
+        "GuildTable",
+        "Metadata",
+        "Profile",
+        "Reference",
+        "Toposcore",
+        "analyse",
+        "fit_distribution",
+        "guild_map",
+        "map_guilds",
+        "measures",
+        "read_cohort",
+        "read_metadata",
+        "read_profile",
+        "shipped_reference",
+        "toposcore",
+    ]
     assert all(getattr(opiome.microbiome, name) is not None for name in opiome.microbiome.__all__)
     with pytest.raises(AttributeError, match="nothing_like_it"):
         _ = opiome.microbiome.nothing_like_it

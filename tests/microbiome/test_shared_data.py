@@ -1,4 +1,4 @@
-"""The public data sets beside the checkout: read unaided, placed in guilds, and the published findings in them."""
+"""The public data sets beside the checkout: read unaided, placed in guilds, published findings."""
 
 import polars as pl
 import pytest
@@ -40,7 +40,9 @@ def test_the_whole_way_works_on_every_table(shared, name, tmp_path):
 def published(shared):
     frame = pl.read_csv(shared / "toposcore/DS1_oncology_clinical_data_DiscValid.csv", infer_schema_length=0)
     known = frame.filter(pl.col("N_SIGB1").is_not_null(), ~pl.col("N_SIGB1").is_in(["", "NaN", "NA"]))
-    return known.with_columns(pl.col("N_SIGB1", "N_SIGB2").cast(pl.Int64), pl.col("SCORE").cast(pl.Float64, strict=False))
+    return known.with_columns(
+        pl.col("N_SIGB1", "N_SIGB2").cast(pl.Int64), pl.col("SCORE").cast(pl.Float64, strict=False)
+    )
 
 
 def test_published_counts_give_the_published_scores_and_classes(shared):
@@ -48,7 +50,9 @@ def test_published_counts_give_the_published_scores_and_classes(shared):
     ours = score(frame["N_SIGB1"].to_numpy(), frame["N_SIGB2"].to_numpy())
     assert abs(ours - frame["SCORE"].to_numpy()).max() < 1e-3
     wrong = 0
-    for value, akkermansia, category, call in zip(ours, frame["AKK_TRICHO"], frame["SIGCAT"], frame["PRED_TOPO"], strict=True):
+    for value, akkermansia, category, call in zip(
+        ours, frame["AKK_TRICHO"], frame["SIGCAT"], frame["PRED_TOPO"], strict=True
+    ):
         mine = score_class(value)
         called = {"SIG1+": "NR", "SIG2+": "R"}[topo_class(mine, akkermansia.casefold())]
         wrong += (mine != category) or (called != call)

@@ -14,37 +14,79 @@ __all__ = ["profile"]
 @click.option("--subject", help="Metadata column: whose the sample is. Default: found by its name.")
 @click.option("--time", help="Metadata column: when it was taken. Default: found by its name.")
 @click.option("--group", help="Metadata column to group the figures by.")
-@click.option("--reference", metavar="COLUMN=VALUE", help="The samples to compare with. Default: shipped healthy people.")
+@click.option(
+    "--reference",
+    metavar="COLUMN=VALUE",
+    help="The samples to compare with. Default: shipped healthy people.",
+)
 @click.option("--load", help="Metadata column: bacterial load in cells per gram.")
 @click.option("--batch", multiple=True, help="Metadata column: batch, kit or centre. May be repeated.")
-@click.option("--patients", type=click.IntRange(min=1), help="Draw this many people from a fitted distribution.")
-@click.option("--per", type=click.Choice(["sample", "person"]), default="sample", show_default=True,
-              help="One virtual patient per sample, or per person.")
+@click.option(
+    "--patients", type=click.IntRange(min=1), help="Draw this many people from a fitted distribution."
+)
+@click.option(
+    "--per",
+    type=click.Choice(["sample", "person"]),
+    default="sample",
+    show_default=True,
+    help="One virtual patient per sample, or per person.",
+)
 @click.option("--seed", type=click.IntRange(min=0), default=1, show_default=True, help="Seed of --patients.")
-@click.option("--min-depth", type=click.FloatRange(min=0), default=1000, show_default=True,
-              help="Reads below which a sample makes no patient.")
-@click.option("--body-site", type=click.Choice(["stool"]), help="Say that these samples are stool, whatever they look like.")
+@click.option(
+    "--min-depth",
+    type=click.FloatRange(min=0),
+    default=1000,
+    show_default=True,
+    help="Reads below which a sample makes no patient.",
+)
+@click.option(
+    "--body-site",
+    type=click.Choice(["stool"]),
+    help="Say that these samples are stool, whatever they look like.",
+)
 @click.option("--overwrite", is_flag=True, help="Replace the folder if it exists.")
-def profile(
-    tables: tuple[str, ...], metadata: str | None, out: str, subject: str | None, time: str | None, group: str | None,
-    reference: str | None, load: str | None, batch: tuple[str, ...], patients: int | None, per: str, seed: int,
-    min_depth: float, body_site: str | None, overwrite: bool,  # noqa: FBT001 (click passes flags by name)
+def profile(  # noqa: PLR0917 (click passes options by name)
+    tables: tuple[str, ...],
+    metadata: str | None,
+    out: str,
+    subject: str | None,
+    time: str | None,
+    group: str | None,
+    reference: str | None,
+    load: str | None,
+    batch: tuple[str, ...],
+    patients: int | None,
+    per: str,
+    seed: int,
+    min_depth: float,
+    body_site: str | None,
+    overwrite: bool,  # noqa: FBT001 (click passes flags by name)
 ) -> None:
     """Turn stool profiles into virtual patients and a report.
 
     TABLES is one table (BIOM, .qza, MetaPhlAn, Kraken 2, Bracken, or text with genera or species), several
-    single-sample files, or a feature table with its taxonomy. A study can then say `population: FOLDER/cohort.parquet`.
+    single-sample files, or a feature table with its taxonomy. A study can then say
+    `population: FOLDER/cohort.parquet`.
     """
     from opiome.microbiome import analyse
 
     found = analyse(
-        *tables, metadata=metadata, subject=subject, time=time, group=group, reference=reference, load=load, batch=batch,
-        min_depth=min_depth, body_site=body_site,
+        *tables,
+        metadata=metadata,
+        subject=subject,
+        time=time,
+        group=group,
+        reference=reference,
+        load=load,
+        batch=batch,
+        min_depth=min_depth,
+        body_site=body_site,
     )
     folder = found.write(out, per=per, patients=patients, seed=seed, overwrite=overwrite)
     guilds = found.guilds
     click.echo(
-        f"{len(found.profile.samples)} samples of {len(set(found.subjects))} people; {100 * guilds.mapped.mean():.1f} % of"
+        f"{len(found.profile.samples)} samples of {len(set(found.subjects))} people;"
+        f" {100 * guilds.mapped.mean():.1f} % of"
         f" abundance in guilds, {100 * guilds.mapped_at_genus.mean():.1f} % by species or genus."
     )
     flagged = len({flag.sample for flag in found.flags})

@@ -2,9 +2,11 @@
 
 ::
 
-    files -> Profile (samples x taxa) -> GuildTable (samples x guilds) -> measures, flags, distances -> cohort file
+    files -> Profile (samples x taxa) -> GuildTable (samples x guilds) -> measures, flags, distances ->
+    cohort file
 
-``analyse(...)`` does all of it, ``Analysis.write(folder)`` keeps it; ``read_cohort(path)`` is how a study reads it back.
+``analyse(...)`` does all of it, ``Analysis.write(folder)`` keeps it; ``read_cohort(path)`` is how a study
+reads it back.
 """
 
 from __future__ import annotations

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -25,6 +24,7 @@ from opiome.microbiome._read import read_profile
 from opiome.microbiome._resample import GuildDistribution, fit_distribution
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Sequence
 
     import polars as pl
@@ -37,7 +37,7 @@ _PERMUTATIONS = 199
 
 @dataclass(frozen=True)
 class BatchEffect:
-    """How much of the Aitchison distances one metadata column explains (PERMANOVA, first sample of each person)."""
+    """How much of the Aitchison distances a metadata column explains (PERMANOVA, one sample per person)."""
 
     column: str
     levels: int
@@ -49,9 +49,10 @@ class BatchEffect:
 class Analysis:
     """A set of samples with guilds, measures, quality flags and, where given, people, times and batches.
 
-    ``accepted`` (n,) are the samples deep enough to make patients; ``subjects`` (n,) whose they are; ``times`` (n,)
-    when they were taken, in the unit of the metadata; ``load`` (n,) cells per gram; ``points`` (n, 2) the first two
-    principal coordinates of Aitchison distances of genera and ``explained`` (2,) their shares.
+    ``accepted`` (n,) are the samples deep enough to make patients; ``subjects`` (n,) whose they are;
+    ``times`` (n,) when they were taken, in the unit of the metadata; ``load`` (n,) cells per gram;
+    ``points`` (n, 2) the first two principal coordinates of Aitchison distances of genera and ``explained``
+    (2,) their shares.
     """
 
     profile: Profile
@@ -78,22 +79,31 @@ class Analysis:
         )
 
     def write(
-        self, out: str | os.PathLike[str], *, per: str = "sample", patients: int | None = None, seed: int = 1,
+        self,
+        out: str | os.PathLike[str],
+        *,
+        per: str = "sample",
+        patients: int | None = None,
+        seed: int = 1,
         overwrite: bool = False,
     ) -> Path:
-        """Write ``cohort.parquet``, the tables, the manifest and ``report.html`` to a new folder, all or nothing.
+        """Write the cohort file, the tables, the manifest and the report to a new folder, all or nothing.
 
-        With ``patients`` the cohort is that many people drawn from the fitted distribution, else one patient per
-        sample or per person. Raises ProfileError when the folder exists, unless ``overwrite``.
+        With ``patients`` the cohort is that many people drawn from the fitted distribution, else one patient
+        per sample or per person. Raises ProfileError when the folder exists, unless ``overwrite``.
         """
         from opiome.microbiome._report import write_report
 
         target = Path(out)
         if target.exists() and not overwrite:
-            raise ProfileError(Problem("the folder exists", file=target, remedy="choose another one, or pass --overwrite"))
+            raise ProfileError(
+                Problem("the folder exists", file=target, remedy="choose another one, or pass --overwrite")
+            )
         distribution = self.fit() if patients else None
         cohort = (
-            drawn_patients(distribution, patients, seed) if distribution and patients else sample_patients(self, per)
+            drawn_patients(distribution, patients, seed)
+            if distribution and patients
+            else sample_patients(self, per)
         )
         target.parent.mkdir(parents=True, exist_ok=True)
         folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
@@ -101,15 +111,21 @@ class Analysis:
             cohort.write_parquet(folder / "cohort.parquet")
             self._tables(folder)
             made = {"per": per, "patients": patients, "seed": seed if patients else None, "n": cohort.height}
-            (folder / "manifest.json").write_text(json.dumps(self._manifest(made), indent=2) + "\n", encoding="utf-8")
+            (folder / "manifest.json").write_text(
+                json.dumps(self._manifest(made), indent=2) + "\n", encoding="utf-8"
+            )
             if distribution:
                 content = {
                     "space": "isometric log-ratio, Helmert basis, guilds in the order G1..G7",
-                    "mean": distribution.mean.tolist(), "between": distribution.between.tolist(),
+                    "mean": distribution.mean.tolist(),
+                    "between": distribution.between.tolist(),
                     "within": distribution.within.tolist() if distribution.within is not None else None,
-                    "people": distribution.n, "shrinkage": distribution.shrinkage,
+                    "people": distribution.n,
+                    "shrinkage": distribution.shrinkage,
                 }
-                (folder / "distribution.json").write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+                (folder / "distribution.json").write_text(
+                    json.dumps(content, indent=2) + "\n", encoding="utf-8"
+                )
             write_report(self, folder / "report.html", cohort, distribution)
             folder.chmod(0o755)
             if target.exists():
@@ -133,7 +149,9 @@ class Analysis:
         guilds.write_csv(folder / "guilds.tsv", separator="\t")
         self.measures.write_csv(folder / "measures.tsv", separator="\t")
         self.guilds.unmapped().drop("written").write_csv(folder / "unmapped.tsv", separator="\t")
-        flags = pl.DataFrame([vars_of(flag) for flag in self.flags], schema=["sample", "flag", "detail"], orient="row")
+        flags = pl.DataFrame(
+            [vars_of(flag) for flag in self.flags], schema=["sample", "flag", "detail"], orient="row"
+        )
         flags.write_csv(folder / "flags.tsv", separator="\t")
         found = changes(self)
         if found is not None:
@@ -150,7 +168,8 @@ class Analysis:
             "opiome": opiome,
             "mapping": self.guilds.version,
             "files": [
-                {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in self.profile.files
+                {"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+                for path in self.profile.files
             ],
             "format": self.profile.format,
             "kind": self.profile.kind,
@@ -159,8 +178,12 @@ class Analysis:
             "accepted": int(self.accepted.sum()),
             "min_depth": self.min_depth,
             "load": "absolute (cells per gram)" if self.load is not None else "relative only",
-            "reference": {"name": self.reference.name, "source": self.reference.source, "people": self.reference.n},
-            "zeros": "replaced by 65 % of the detection limit of the sample in composition_G*; kept in observed_G*",
+            "reference": {
+                "name": self.reference.name,
+                "source": self.reference.source,
+                "people": self.reference.n,
+            },
+            "zeros": "65 % of the detection limit of the sample in composition_G*; kept in observed_G*",
             "notes": list(self.profile.notes),
             "cohort": made,
         }
@@ -171,7 +194,9 @@ def vars_of(flag: Flag) -> tuple[str, str, str]:
     return flag.sample, flag.flag, flag.detail
 
 
-def _load(metadata: Metadata | None, column: str | None, samples: tuple[str, ...]) -> tuple[float, ...] | None:
+def _load(
+    metadata: Metadata | None, column: str | None, samples: tuple[str, ...]
+) -> tuple[float, ...] | None:
     if column is None:
         return None
     if metadata is None:
@@ -179,11 +204,18 @@ def _load(metadata: Metadata | None, column: str | None, samples: tuple[str, ...
     cells = [number(cell) for cell in metadata.column(column)]
     bad = [i for i, cell in enumerate(cells) if cell is None or cell <= 0]
     if bad:
-        raise ProfileError([
-            Problem(f"the load of sample {samples[i]} is {metadata.columns[column][i]!r}", file=metadata.file,
-                    line=metadata.lines[i], field=column, expected="cells per gram, above 0")
-            for i in bad[:10]
-        ])
+        raise ProfileError(
+            [
+                Problem(
+                    f"the load of sample {samples[i]} is {metadata.columns[column][i]!r}",
+                    file=metadata.file,
+                    line=metadata.lines[i],
+                    field=column,
+                    expected="cells per gram, above 0",
+                )
+                for i in bad[:10]
+            ]
+        )
     return tuple(float(cell) for cell in cells if cell is not None)
 
 
@@ -229,11 +261,13 @@ def analyse(
 
     Args:
         paths: the files, as :func:`read_profile` takes them.
-        metadata: a table with one row per sample.
-        subject, time, group, load, batch: columns of the metadata: whose the sample is, when it was taken, how to
-            group the figures, cells per gram, and what the samples were processed with. Subject and time are found
-            by usual names when not given.
+        metadata: a table with one row per sample; the options below name its columns.
+        subject: whose the sample is; found by usual names when not given.
+        time: when it was taken, a number; found by usual names when not given.
+        group: how to group the figures.
         reference: ``COLUMN=VALUE``, the samples to take as reference; default the shipped healthy people.
+        load: bacterial load in cells per gram.
+        batch: what the samples were processed with, beside the columns that look like it.
         min_depth: reads below which a sample makes no patient (tables of reads only).
         body_site: ``stool`` accepts a table that does not look like it.
 
@@ -252,12 +286,22 @@ def analyse(
     guilds = map_guilds(profile)
     nothing = np.flatnonzero(~(guilds.mapped > 0))
     if len(nothing):
-        raise ProfileError([
-            Problem(f"no taxon of sample {profile.samples[i]} is in a guild", field=profile.samples[i],
-                    expected="bacteria of stool", remedy="check the taxonomy, or leave the sample out")
-            for i in nothing[:10]
-        ])
-    odd = np.zeros(len(profile.samples), dtype=bool) if body_site == "stool" else refuse_other_sites(profile, guilds)
+        raise ProfileError(
+            [
+                Problem(
+                    f"no taxon of sample {profile.samples[i]} is in a guild",
+                    field=profile.samples[i],
+                    expected="bacteria of stool",
+                    remedy="check the taxonomy, or leave the sample out",
+                )
+                for i in nothing[:10]
+            ]
+        )
+    odd = (
+        np.zeros(len(profile.samples), dtype=bool)
+        if body_site == "stool"
+        else refuse_other_sites(profile, guilds)
+    )
     name = subject or (told.subject if told else None)
     owner = told.column(name) if told and name else []
     subjects = tuple(o or s for o, s in zip(owner, profile.samples, strict=True)) if name else profile.samples
@@ -277,17 +321,28 @@ def analyse(
     if groups is None and told and reference:
         groups = told.column(reference.partition("=")[0])
     return Analysis(
-        profile, guilds, frame, tuple(quality(profile, guilds, odd, min_depth)), ~shallow, subjects,
-        _times(told, time), tuple(g or "not told" for g in groups) if groups else None,
-        _load(told, load, profile.samples), told, compared, _batches(told, batch, subjects, distances), points, explained,
+        profile,
+        guilds,
+        frame,
+        tuple(quality(profile, guilds, odd, min_depth)),
+        ~shallow,
+        subjects,
+        _times(told, time),
+        tuple(g or "not told" for g in groups) if groups else None,
+        _load(told, load, profile.samples),
+        told,
+        compared,
+        _batches(told, batch, subjects, distances),
+        points,
+        explained,
         min_depth,
     )
 
 
-def _to_reference(profile: Profile, members: NDArray[np.bool_], subjects: Sequence[str]) -> NDArray[np.float64]:
+def _to_reference(
+    profile: Profile, members: NDArray[np.bool_], subjects: Sequence[str]
+) -> NDArray[np.float64]:
     """Median Bray-Curtis dissimilarity to the reference samples of other people (Lloyd-Price 2019)."""
     distances = bray_curtis(profile)
     who = np.array(subjects, dtype=object)
-    return np.array([
-        float(np.median(distances[i, members & (who != who[i])])) for i in range(len(subjects))
-    ])
+    return np.array([float(np.median(distances[i, members & (who != who[i])])) for i in range(len(subjects))])

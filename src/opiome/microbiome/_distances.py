@@ -67,8 +67,9 @@ def permanova(
 ) -> tuple[float, float, float]:
     """How much of the squared distances the groups explain: R squared, pseudo-F and permutation p.
 
-    Anderson 2001 (doi:10.1111/j.1442-9993.2001.01070.pp.x). The permutations come from the counter-based streams
-    with a fixed seed, so that the p value is the same on every machine. Needs 2 groups and more samples than groups.
+    Anderson 2001 (doi:10.1111/j.1442-9993.2001.01070.pp.x). The permutations come from the counter-based
+    streams with a fixed seed, so that the p value is the same on every machine. Needs 2 groups and more
+    samples than groups.
     """
     codes = np.unique(np.asarray(groups), return_inverse=True)[1]
     n, a = len(codes), int(codes.max()) + 1
@@ -83,8 +84,14 @@ def permanova(
 
     observed = within(codes)
     order = np.argsort(
-        uniform(0, "permanova", np.arange(n)[None, :], draw=np.arange(permutations)[:, None]), axis=1, kind="stable"
+        uniform(0, "permanova", np.arange(n)[None, :], draw=np.arange(permutations)[:, None]),
+        axis=1,
+        kind="stable",
     )
     as_small = sum(within(codes[row]) <= observed * (1.0 + 1e-12) for row in order)
     f = ((total - observed) / (a - 1.0)) / (observed / (n - a)) if observed > 0 else np.inf
-    return float((total - observed) / total) if total > 0 else 0.0, float(f), (1.0 + as_small) / (1.0 + permutations)
+    return (
+        float((total - observed) / total) if total > 0 else 0.0,
+        float(f),
+        (1.0 + as_small) / (1.0 + permutations),
+    )

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from html import escape
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,16 +17,33 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["COLOURS", "GROUPS", "NO_GUILD", "coverage", "guild_bars", "guild_quantiles", "ordination", "strips"]
+__all__ = [
+    "COLOURS",
+    "GROUPS",
+    "NO_GUILD",
+    "coverage",
+    "guild_bars",
+    "guild_quantiles",
+    "ordination",
+    "strips",
+]
 
 COLOURS = {
-    "G1": "#2f6db5", "G2": "#1f9474", "G3": "#e3b23c", "G4": "#8a63b8", "G5": "#c8434f", "G6": "#ef8a3c", "G7": "#75553f",
+    "G1": "#2f6db5",
+    "G2": "#1f9474",
+    "G3": "#e3b23c",
+    "G4": "#8a63b8",
+    "G5": "#c8434f",
+    "G6": "#ef8a3c",
+    "G7": "#75553f",
 }
 NO_GUILD = "#d5d9de"
 GROUPS = ("#0a5ea8", "#b04a00", "#00755a", "#8c3576", "#7a6200", "#3d3d9e", "#5b616b")
 INK, MUTED, RULE = "#1b2028", "#565d68", "#c9cdd3"
 _LABELLED = 60
 _NAMED = 12
+_TENS, _TENTHS = 10.0, 0.1
+_FLAT = 1e-9
 _SHORT = 1e-4
 
 
@@ -37,24 +56,48 @@ class _Canvas:
     title: str
     parts: list[str] = field(default_factory=list)
 
-    def rect(self, x: float, y: float, w: float, h: float, fill: str, tip: str = "") -> None:
+    def rect(  # noqa: PLR0917 (the order of SVG)
+        self, x: float, y: float, w: float, h: float, fill: str, tip: str = ""
+    ) -> None:
         inside = f"<title>{escape(tip)}</title>" if tip else ""
-        self.parts.append(f'<rect x="{x:.2f}" y="{y:.2f}" width="{w:.2f}" height="{h:.2f}" fill="{fill}">{inside}</rect>')
-
-    def line(self, x1: float, y1: float, x2: float, y2: float, colour: str = RULE, width: float = 1.0, more: str = "") -> None:
         self.parts.append(
-            f'<line x1="{x1:.2f}" y1="{y1:.2f}" x2="{x2:.2f}" y2="{y2:.2f}" stroke="{colour}" stroke-width="{width}" {more}/>'
+            f'<rect x="{x:.2f}" y="{y:.2f}" width="{w:.2f}" height="{h:.2f}" fill="{fill}">{inside}</rect>'
+        )
+
+    def line(  # noqa: PLR0917 (the order of SVG)
+        self,
+        x1: float,
+        y1: float,
+        x2: float,
+        y2: float,
+        colour: str = RULE,
+        width: float = 1.0,
+        more: str = "",
+    ) -> None:
+        self.parts.append(
+            f'<line x1="{x1:.2f}" y1="{y1:.2f}" x2="{x2:.2f}" y2="{y2:.2f}" '
+            f'stroke="{colour}" stroke-width="{width}" {more}/>'
         )
 
     def text(
-        self, x: float, y: float, content: str, *, anchor: str = "start", colour: str = MUTED, size: float = 12.5, more: str = ""
+        self,
+        x: float,
+        y: float,
+        content: str,
+        *,
+        anchor: str = "start",
+        colour: str = MUTED,
+        size: float = 12.5,
+        more: str = "",
     ) -> None:
         self.parts.append(
             f'<text x="{x:.2f}" y="{y:.2f}" text-anchor="{anchor}" fill="{colour}" font-size="{size}" {more}>'
             f"{escape(content)}</text>"
         )
 
-    def dot(self, x: float, y: float, r: float, fill: str, tip: str = "", more: str = "") -> None:
+    def dot(  # noqa: PLR0917 (the order of SVG)
+        self, x: float, y: float, r: float, fill: str, tip: str = "", more: str = ""
+    ) -> None:
         inside = f"<title>{escape(tip)}</title>" if tip else ""
         self.parts.append(f'<circle cx="{x:.2f}" cy="{y:.2f}" r="{r}" fill="{fill}" {more}>{inside}</circle>')
 
@@ -70,11 +113,15 @@ def _percent(value: float) -> str:
     if value <= 0:
         return "0 %"
     percent = 100.0 * value
-    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.1f} %" if percent >= 0.1 else f"{percent:.2g} %"  # noqa: PLR2004
+    digits = ".0f" if percent >= _TENS else ".1f" if percent >= _TENTHS else ".2g"
+    return f"{percent:{digits}} %"
 
 
 def guild_bars(
-    samples: Sequence[str], fractions: NDArray[np.float64], groups: Sequence[str] | None, names: dict[str, str]
+    samples: Sequence[str],
+    fractions: NDArray[np.float64],
+    groups: Sequence[str] | None,
+    names: dict[str, str],
 ) -> str:
     """Stacked bars, one per sample: groups side by side, in each ordered from G1-rich to G1-poor."""
     n = len(samples)
@@ -99,30 +146,60 @@ def guild_bars(
     for group, own in zip(ordered, rows, strict=True):
         if group:
             picture.line(x, top - 6, x + step * len(own), top - 6, INK, 1.4)
-            picture.text(x + step * len(own) / 2, top - 12, f"{group} ({len(own)})", anchor="middle", colour=INK, size=13)
+            picture.text(
+                x + step * len(own) / 2,
+                top - 12,
+                f"{group} ({len(own)})",
+                anchor="middle",
+                colour=INK,
+                size=13,
+            )
         for i in own:
             y = top + height
             for k, guild in enumerate(GUILDS):
                 h = height * fractions[i, k]
                 y -= h
                 if h > 0.05:  # noqa: PLR2004 (thinner than a line can show)
-                    picture.rect(x, y, max(step - pad, 0.4), h, COLOURS[guild],
-                                 f"{samples[i]}: {names[guild]} {_percent(fractions[i, k])}")
+                    picture.rect(
+                        x,
+                        y,
+                        max(step - pad, 0.4),
+                        h,
+                        COLOURS[guild],
+                        f"{samples[i]}: {names[guild]} {_percent(fractions[i, k])}",
+                    )
             if y - top > 0.05:  # noqa: PLR2004
-                picture.rect(x, top, max(step - pad, 0.4), y - top, NO_GUILD,
-                             f"{samples[i]}: in no guild {_percent((y - top) / height)}")
+                picture.rect(
+                    x,
+                    top,
+                    max(step - pad, 0.4),
+                    y - top,
+                    NO_GUILD,
+                    f"{samples[i]}: in no guild {_percent((y - top) / height)}",
+                )
             if labelled:
                 at = x + step / 2
-                picture.text(at, top + height + 12, samples[i][:16], anchor="end", size=11.5,
-                             more=f'transform="rotate(-50 {at:.1f} {top + height + 12:.1f})"')
+                picture.text(
+                    at,
+                    top + height + 12,
+                    samples[i][:16],
+                    anchor="end",
+                    size=11.5,
+                    more=f'transform="rotate(-50 {at:.1f} {top + height + 12:.1f})"',
+                )
             x += step
         x += gap
     return picture.render()
 
 
 def ordination(
-    points: NDArray[np.float64], explained: NDArray[np.float64], samples: Sequence[str], subjects: Sequence[str],
-    groups: Sequence[str] | None, outliers: set[str],
+    points: NDArray[np.float64],
+    explained: NDArray[np.float64],
+    *,
+    samples: Sequence[str],
+    subjects: Sequence[str],
+    groups: Sequence[str] | None,
+    outliers: set[str],
 ) -> str:
     """The first two principal coordinates; samples of one person are joined, outliers ringed."""
     width, left, bottom = 500.0, 24.0, 30.0
@@ -131,7 +208,9 @@ def ordination(
     span = np.maximum(high - low, 1e-9)
     unit = min(width / (float(span[0]) * 1.06), width / (float(span[1]) * 1.06))
     height = float(np.clip(unit * span[1] * 1.06, 0.5 * width, width))
-    picture = _Canvas(width + left, height + bottom, "Principal coordinates of Aitchison distances between genera")
+    picture = _Canvas(
+        width + left, height + bottom, "Principal coordinates of Aitchison distances between genera"
+    )
     place = np.empty_like(points)
     place[:, 0] = left + width / 2.0 + unit * (points[:, 0] - middle[0])
     place[:, 1] = height / 2.0 - unit * (points[:, 1] - middle[1])
@@ -140,37 +219,80 @@ def ordination(
     picture.line(left, zero_y, left + width, zero_y, "#e8eaed")
     picture.line(left, height, left + width, height)
     picture.line(left, 0, left, height)
-    picture.text(left + width, height + 20, f"first coordinate, {100 * explained[0]:.0f} % of variation", anchor="end")
-    picture.text(14, 0, f"second coordinate, {100 * explained[1]:.0f} %", anchor="end", more='transform="rotate(-90 14 0)"')
+    picture.text(
+        left + width, height + 20, f"first coordinate, {100 * explained[0]:.0f} % of variation", anchor="end"
+    )
+    picture.text(
+        14,
+        0,
+        f"second coordinate, {100 * explained[1]:.0f} %",
+        anchor="end",
+        more='transform="rotate(-90 14 0)"',
+    )
     order = list(dict.fromkeys(sorted(groups))) if groups else []
     by_person: dict[str, list[int]] = {}
     for i, subject in enumerate(subjects):
         by_person.setdefault(subject, []).append(i)
     for own in by_person.values():
-        for a, b in zip(own[:-1], own[1:], strict=True):
-            picture.line(place[a, 0], place[a, 1], place[b, 0], place[b, 1], "#9aa1ab", 0.6, 'stroke-opacity="0.45"')
+        for a, b in pairwise(own):
+            picture.line(
+                place[a, 0], place[a, 1], place[b, 0], place[b, 1], "#9aa1ab", 0.6, 'stroke-opacity="0.45"'
+            )
     radius = 4.6 if len(samples) < 150 else 3.4  # noqa: PLR2004
     for i, sample in enumerate(samples):
         colour = GROUPS[order.index(groups[i]) % len(GROUPS)] if groups else GROUPS[0]
-        tip = sample + (f", {subjects[i]}" if subjects[i] != sample else "") + (f", {groups[i]}" if groups else "")
-        picture.dot(place[i, 0], place[i, 1], radius, colour, tip, 'fill-opacity="0.78" stroke="#fff" stroke-width="0.7"')
+        tip = (
+            sample
+            + (f", {subjects[i]}" if subjects[i] != sample else "")
+            + (f", {groups[i]}" if groups else "")
+        )
+        picture.dot(
+            place[i, 0],
+            place[i, 1],
+            radius,
+            colour,
+            tip,
+            'fill-opacity="0.78" stroke="#fff" stroke-width="0.7"',
+        )
         if sample in outliers:
-            picture.dot(place[i, 0], place[i, 1], radius + 3.2, "none", f"{tip}: outlier", f'stroke="{INK}" stroke-width="1.3"')
+            picture.dot(
+                place[i, 0],
+                place[i, 1],
+                radius + 3.2,
+                "none",
+                f"{tip}: outlier",
+                f'stroke="{INK}" stroke-width="1.3"',
+            )
         if len(samples) <= _NAMED:
             picture.text(place[i, 0] + 8, place[i, 1] + 4, sample[:18], size=11.5)
     if len(order) > 1:
         for k, group in enumerate(order):
             x, y = place[[g == group for g in groups or ()]].mean(axis=0)
-            picture.dot(x, y, 9.0, "#fff", f"centre of {group}", f'stroke="{GROUPS[k % len(GROUPS)]}" stroke-width="2.6"')
-            picture.text(x, y + 4, group[:1], anchor="middle", colour=INK, size=11.5, more='font-weight="700"')
+            picture.dot(
+                x,
+                y,
+                9.0,
+                "#fff",
+                f"centre of {group}",
+                f'stroke="{GROUPS[k % len(GROUPS)]}" stroke-width="2.6"',
+            )
+            picture.text(
+                x, y + 4, group[:1], anchor="middle", colour=INK, size=11.5, more='font-weight="700"'
+            )
     return picture.render()
 
 
 def strips(
-    label: str, values: Sequence[float | None], samples: Sequence[str], groups: Sequence[str] | None,
-    *, logarithmic: bool = False, marks: Sequence[tuple[float, str]] = (), fraction: bool = False,
+    label: str,
+    values: Sequence[float | None],
+    samples: Sequence[str],
+    groups: Sequence[str] | None,
+    *,
+    logarithmic: bool = False,
+    marks: Sequence[tuple[float, str]] = (),
+    fraction: bool = False,
 ) -> str:
-    """One measure, group by group: every sample a dot, the box from quartile to quartile, the median a line."""
+    """One measure by group: every sample a dot, the box from quartile to quartile, the median a line."""
     order = list(dict.fromkeys(sorted(groups))) if groups else [""]
     left, width, row, top = (118.0 if groups else 14.0), 500.0, 62.0, 12.0
     picture = _Canvas(width, top + row * len(order) + 44, f"Distribution of {label}")
@@ -178,7 +300,11 @@ def strips(
     floor = max(_SHORT / 10, float(known[known > 0].min()) / 2) if logarithmic and (known > 0).any() else 0.0
     scale = (lambda v: float(np.log10(max(v, floor)))) if logarithmic and floor else float
     low, high = scale(float(known.min())), scale(float(known.max()))
-    low, high = (low - 0.5, high + 0.5) if high - low < 1e-9 else (low - 0.03 * (high - low), high + 0.03 * (high - low))  # noqa: PLR2004
+    low, high = (
+        (low - 0.5, high + 0.5)
+        if high - low < _FLAT
+        else (low - 0.03 * (high - low), high + 0.03 * (high - low))
+    )
 
     def at(value: float) -> float:
         return left + (width - left - 12) * (scale(value) - low) / (high - low)
@@ -189,8 +315,11 @@ def strips(
             picture.line(at(value), top, at(value), foot, INK, 1.0, 'stroke-dasharray="4 3"')
             picture.text(at(value) + 4, top + 2, text, size=11.5)
     for k, group in enumerate(order):
-        own = [(v, s) for v, s, g in zip(values, samples, groups or [""] * len(samples), strict=True)
-               if g == group and v is not None and np.isfinite(v)]
+        own = [
+            (v, s)
+            for v, s, g in zip(values, samples, groups or [""] * len(samples), strict=True)
+            if g == group and v is not None and np.isfinite(v)
+        ]
         centre = top + row * (k + 0.5) + 4
         if group:
             picture.text(left - 12, centre, group[:16], anchor="end", colour=INK, size=13)
@@ -203,8 +332,14 @@ def strips(
         picture.rect(at(q25), centre - 15, max(at(q75) - at(q25), 1.0), 30, "#eceef1")
         for j, (value, sample) in enumerate(sorted(own)):
             offset = ((j * 7) % 11 - 5) * 2.3
-            picture.dot(at(value), centre + offset, 2.7, colour, f"{sample}: {_percent(value) if fraction else f'{value:.3g}'}",
-                        'fill-opacity="0.6"')
+            picture.dot(
+                at(value),
+                centre + offset,
+                2.7,
+                colour,
+                f"{sample}: {_percent(value) if fraction else f'{value:.3g}'}",
+                'fill-opacity="0.6"',
+            )
         picture.line(at(q50), centre - 17, at(q50), centre + 17, INK, 2.2)
     picture.line(left, foot + 4, width - 12, foot + 4)
     for tick in _ticks(low, high, logarithmic=bool(floor)):
@@ -212,7 +347,13 @@ def strips(
         x = at(value)
         zero = floor and tick <= np.log10(floor) + 1e-9
         picture.line(x, foot + 4, x, foot + 8)
-        picture.text(x, foot + 22, ("0" if zero else _percent(value)) if fraction else f"{value:g}", anchor="middle", size=12)
+        picture.text(
+            x,
+            foot + 22,
+            ("0" if zero else _percent(value)) if fraction else f"{value:g}",
+            anchor="middle",
+            size=12,
+        )
     if floor and (known <= 0).any():
         picture.text(at(0), foot + 38, "not seen", anchor="middle", size=11.5)
     return picture.render()
@@ -246,7 +387,14 @@ def coverage(by_level: dict[str, NDArray[np.float64]], inherited: NDArray[np.flo
             h = height * float(values[i])
             y -= h
             picture.rect(left + step * k, y, step + 0.3, h, colour, f"{name}: {_percent(float(values[i]))}")
-        picture.rect(left + step * k, top, step + 0.3, max(y - top, 0.0), "#e8b4a8", f"in no guild: {_percent((y - top) / height)}")
+        picture.rect(
+            left + step * k,
+            top,
+            step + 0.3,
+            max(y - top, 0.0),
+            "#e8b4a8",
+            f"in no guild: {_percent((y - top) / height)}",
+        )
     for tick in (0.0, 0.5, 0.9, 1.0):
         y = top + height * (1.0 - tick)
         picture.line(left - 5, y, left - 1, y)
@@ -262,11 +410,13 @@ def guild_quantiles(rows: Sequence[tuple[str, float, float, float]]) -> str:
     ``rows`` holds (guild, quantile, fitted, drawn) for the quantiles 0.05, 0.25, 0.5, 0.75, 0.95.
     """
     width, left, row, top = 620.0, 44.0, 34.0, 6.0
-    picture = _Canvas(width, top + row * len(GUILDS) + 40, "Guild fractions of the people fitted and of the people drawn")
+    picture = _Canvas(
+        width, top + row * len(GUILDS) + 40, "Guild fractions of the people fitted and of the people drawn"
+    )
     floor = 1e-5
 
     def at(value: float) -> float:
-        return left + (width - left - 20) * (np.log10(max(value, floor)) - np.log10(floor)) / -np.log10(floor)
+        return left + (width - left - 20) * (1.0 - math.log10(max(value, floor)) / math.log10(floor))
 
     for k, guild in enumerate(GUILDS):
         y = top + row * k + row / 2
@@ -276,7 +426,14 @@ def guild_quantiles(rows: Sequence[tuple[str, float, float, float]]) -> str:
             level = y - 5 + 10 * j
             picture.line(at(found[0.05][j]), level, at(found[0.95][j]), level, colour, 1.3)
             picture.line(at(found[0.25][j]), level, at(found[0.75][j]), level, colour, 6.0)
-            picture.dot(at(found[0.5][j]), level, 3.0, "#fff", f"{guild}: median {_percent(found[0.5][j])}", f'stroke="{colour}" stroke-width="1.6"')
+            picture.dot(
+                at(found[0.5][j]),
+                level,
+                3.0,
+                "#fff",
+                f"{guild}: median {_percent(found[0.5][j])}",
+                f'stroke="{colour}" stroke-width="1.6"',
+            )
     foot = top + row * len(GUILDS) + 4
     picture.line(left, foot, width - 20, foot)
     for tick in range(-5, 1):

@@ -1,8 +1,8 @@
 """Taxa to guilds, by the versioned table ``taxa_guilds.tsv``.
 
-A taxon is looked up by species, then by genus (for MetaPhlAn bins: the genus that GTDB gives the bin), then by family.
-What is found only by family is a *fallback* and is counted apart. A taxon that no row names stays unmapped and is
-listed; there is no guild for the rest.
+A taxon is looked up by species, then by genus (for MetaPhlAn bins: the genus that GTDB gives the bin), then
+by family. What is found only by family is a *fallback* and is counted apart. A taxon that no row names
+stays unmapped and is listed; there is no guild for the rest.
 """
 
 from __future__ import annotations
@@ -45,7 +45,9 @@ class Assignment:
     @property
     def guild(self) -> str:
         """The guilds by name, the largest share first; ``none`` if there is none."""
-        pairs = sorted(((s, g) for s, g in zip(self.shares, GUILDS, strict=True) if s), key=lambda p: (-p[0], p[1]))
+        pairs = sorted(
+            ((s, g) for s, g in zip(self.shares, GUILDS, strict=True) if s), key=lambda p: (-p[0], p[1])
+        )
         return "+".join(g for _, g in pairs) or "none"
 
 
@@ -100,7 +102,9 @@ def guild_map() -> GuildMap:
     version = ""
     rows: dict[tuple[str, str], Assignment] = {}
     problems: list[Problem] = []
-    for number, line in enumerate((folder / "taxa_guilds.tsv").read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(
+        (folder / "taxa_guilds.tsv").read_text(encoding="utf-8").splitlines(), start=1
+    ):
         if line.startswith("#"):
             version = line.partition("version:")[2].strip() or version
             continue
@@ -110,16 +114,23 @@ def guild_map() -> GuildMap:
         rank, name, synonyms, shares, basis, source, _, note = cells
         parsed = _shares(shares)
         if parsed is None:
-            problems.append(Problem(
-                f"{name} has shares {shares!r}", file="taxa_guilds.tsv", line=number, field="shares",
-                expected="none, or G1:0.5;G3:0.5 with a sum of 1",
-            ))
+            problems.append(
+                Problem(
+                    f"{name} has shares {shares!r}",
+                    file="taxa_guilds.tsv",
+                    line=number,
+                    field="shares",
+                    expected="none, or G1:0.5;G3:0.5 with a sum of 1",
+                )
+            )
             continue
         row = Assignment(name, rank, parsed, basis, source, note)
         key = species_key if rank == "species" else genus_key
-        for spelling in (name, *filter(None, synonyms.split("|"))):
-            if rows.setdefault((rank, key(spelling)), row) is not row:
-                problems.append(Problem(f"{rank} {spelling} stands twice", file="taxa_guilds.tsv", line=number))
+        problems += [
+            Problem(f"{rank} {spelling} stands twice", file="taxa_guilds.tsv", line=number)
+            for spelling in (name, *filter(None, synonyms.split("|")))
+            if rows.setdefault((rank, key(spelling)), row) is not row
+        ]
     if problems:
         raise ProfileError(problems)
     bins: dict[str, tuple[str, str]] = {}
@@ -134,8 +145,9 @@ def guild_map() -> GuildMap:
 class GuildTable:
     """Samples x guilds, and what could not be placed; all fractions of what the pipeline classified.
 
-    ``fractions`` (n_samples, 7) is the part placed in each guild, from species, genus and family rows together;
-    ``composition`` makes each row sum to 1. ``by_level`` gives, per sample, how much was placed by each rank.
+    ``fractions`` (n_samples, 7) is the part placed in each guild, from species, genus and family rows
+    together; ``composition`` makes each row sum to 1. ``by_level`` gives, per sample, how much was placed
+    by each rank.
     """
 
     samples: tuple[str, ...]
@@ -182,23 +194,26 @@ def map_guilds(profile: Profile, mapping: GuildMap | None = None) -> GuildTable:
     family_based = np.array([bool(row and row.basis == "family" and row.rank != "family") for row in found])
     fractions = profile.fractions
     column = np.asarray(fractions.max(axis=0).todense()).ravel()
-    taxa = pl.DataFrame({
-        "taxon": [lineage.label for lineage in profile.lineages],
-        "rank": [lineage.rank for lineage in profile.lineages],
-        "guild": [row.guild if row else "none" for row in found],
-        "level": level.tolist(),
-        "row": [row.name if row else "" for row in found],
-        "reason": [_reason(row, lineage) for row, lineage in zip(found, profile.lineages, strict=True)],
-        "mean": np.asarray(fractions.mean(axis=0)).ravel(),
-        "max": column,
-        "written": list(profile.taxonomy),
-    })
+    taxa = pl.DataFrame(
+        {
+            "taxon": [lineage.label for lineage in profile.lineages],
+            "rank": [lineage.rank for lineage in profile.lineages],
+            "guild": [row.guild if row else "none" for row in found],
+            "level": level.tolist(),
+            "row": [row.name if row else "" for row in found],
+            "reason": [_reason(row, lineage) for row, lineage in zip(found, profile.lineages, strict=True)],
+            "mean": np.asarray(fractions.mean(axis=0)).ravel(),
+            "max": column,
+            "written": list(profile.taxonomy),
+        }
+    )
     inherited = family_based & (level != "none")
     return GuildTable(
         samples=profile.samples,
         fractions=np.asarray(fractions @ shares),
         by_level={
-            name: np.asarray(fractions @ (level == name).astype(np.float64)) for name in ("species", "genus", "family")
+            name: np.asarray(fractions @ (level == name).astype(np.float64))
+            for name in ("species", "genus", "family")
         },
         inherited=np.asarray(fractions @ inherited.astype(np.float64)),
         taxa=taxa,

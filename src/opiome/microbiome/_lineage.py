@@ -1,8 +1,8 @@
 """Names of taxa as pipelines write them, read into one lineage.
 
-Understood: SILVA (``d__``, ``D_5__``), Greengenes 1 and 2 (``k__``/``d__``, bare epithets, numbered suffixes), GTDB
-(letter suffixes), MetaPhlAn 3 and 4 (``k__..|s__..|t__SGB..``, names of bins), RDP-like lists without prefixes, and
-bare NCBI names of genera and species.
+Understood: SILVA (``d__``, ``D_5__``), Greengenes 1 and 2 (``k__``/``d__``, bare epithets, numbered
+suffixes), GTDB (letter suffixes), MetaPhlAn 3 and 4 (``k__..|s__..|t__SGB..``, names of bins), RDP-like
+lists without prefixes, and bare NCBI names of genera and species.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ _PREFIX = re.compile(r"^\s*(?:D_(\d+)__|(sk|[dkpcofgst]\d?)__)(.*)$", re.IGNOREC
 _SPECIES = RANKS.index("species")
 _LETTER = {"d": 0, "k": 0, "sk": 0, "p": 1, "c": 2, "o": 3, "f": 4, "g": 5, "s": 6}
 _EMPTY = re.compile(
-    r"^(_*|na|nan|none|other|others|root|unassigned|unclassified|ambiguous[_ ]taxa|incertae[_ ]sedis|.*[_ ]incertae[_ ]sedis"
+    r"^(_*|na|nan|none|other|others|root|unassigned|unclassified|ambiguous[_ ]taxa"
+    r"|incertae[_ ]sedis|.*[_ ]incertae[_ ]sedis"
     r"|.*metagenome|uncultured.*|unidentified.*|unknown.*|.*[_ ]unclassified|unclassified[_ ].*)$",
     re.IGNORECASE,
 )
@@ -27,7 +28,9 @@ _SUFFIXES = (("aceae", 4), ("ales", 3))
 _HIGHER = {
     **dict.fromkeys(("Firmicutes", "Bacteroidetes", "Actinobacteria", "Proteobacteria"), 1),
     **dict.fromkeys(("Clostridia", "Bacilli", "Bacteroidia", "Negativicutes", "Lentisphaeria"), 2),
-    **dict.fromkeys(("Alphaproteobacteria", "Betaproteobacteria", "Gammaproteobacteria", "Erysipelotrichia"), 2),
+    **dict.fromkeys(
+        ("Alphaproteobacteria", "Betaproteobacteria", "Gammaproteobacteria", "Erysipelotrichia"), 2
+    ),
     **dict.fromkeys(("Bacteria", "Archaea", "Eukaryota", "Viruses"), 0),
 }
 _GENUS_SUFFIX = re.compile(r"^(\[?[A-Z][a-z]+\]?)(?:[_ ][A-Z]{1,2})?(?:[_ ]\d{3,})?[_ ](?=[a-z])")
@@ -37,7 +40,7 @@ _BARE = re.compile(r"^(?:Candidatus[_ ])?\[?[A-Z][A-Za-z0-9.\-]+\]?(?:[_ /\-].*)
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """A taxon: ``names`` by rank (empty where not known), its MetaPhlAn bin number, and the name as written."""
+    """A taxon: ``names`` by rank (empty where not known), its MetaPhlAn bin, and the name as written."""
 
     names: tuple[str, str, str, str, str, str, str]
     written: str
@@ -61,7 +64,7 @@ class Lineage:
 
     @property
     def species_as_written(self) -> str:
-        """The species part of the name as written, for lists that name bins and unnamed species; may be empty."""
+        """The species part of the name as written, for lists that name bins; may be empty."""
         found = re.search(r"s__([^|;]*)", self.written)
         if found:
             return found[1].strip()
@@ -91,7 +94,14 @@ class Lineage:
     @property
     def bacterial(self) -> bool:
         """False for hosts, fungi, protists and viruses; True where the domain is not told."""
-        return self.names[0].casefold() not in {"eukaryota", "eukarya", "viruses", "metazoa", "fungi", "viridiplantae"}
+        return self.names[0].casefold() not in {
+            "eukaryota",
+            "eukarya",
+            "viruses",
+            "metazoa",
+            "fungi",
+            "viridiplantae",
+        }
 
 
 def genus_key(name: str) -> str:
@@ -120,7 +130,9 @@ def _bare(text: str) -> tuple[list[str], str, bool]:
         return names, sgb[1] if sgb else "", bool(sgb)
     plain = re.sub(r"^Candidatus[_ ]", "", stem)
     first = re.split(r"[_ ]", plain.replace("[", "").replace("]", ""), maxsplit=1)[0]
-    rank = _HIGHER.get(first) if first in _HIGHER else next((r for s, r in _SUFFIXES if first.endswith(s)), None)
+    rank = (
+        _HIGHER.get(first) if first in _HIGHER else next((r for s, r in _SUFFIXES if first.endswith(s)), None)
+    )
     if not _BARE.match(stem):
         return names, sgb[1] if sgb else "", bool(sgb)
     if rank is not None and not re.search(r"(_group$|UCG|_gut_)", stem):
@@ -144,41 +156,46 @@ def _binomial(genus: str, species: str) -> str:
 
 @lru_cache(maxsize=200_000)
 def parse_lineage(text: str) -> Lineage:
-    """Read one taxon as it is written in a table; never fails (``recognised`` is False for what is no taxon)."""
+    """Read a taxon as a table writes it; never fails (``recognised`` is False for what is no taxon)."""
     separator = "|" if "|" in text and "__" in text else ";"
     parts = [part for part in text.split(separator) if part.strip()] if separator in text else [text]
-    names = [""] * 7
+    names, sgb, matched = _prefixed(parts)
+    if not matched and len(parts) > 1:
+        for rank, part in enumerate(parts[: len(RANKS)]):
+            names[rank] = _clean(part)
+    elif not matched:
+        bare, sgb, known = _bare(text.strip().strip('"'))
+        return Lineage(tuple(bare), text, sgb, known)  # type: ignore[arg-type]
+    species = names[_SPECIES]
+    unplaced = species and (not any(names[:_SPECIES]) or (not names[5] and "_" in species))
+    if unplaced or _BIN.search(species):
+        bare, bin_number, _ = _bare(species)
+        sgb = sgb or bin_number
+        names[_SPECIES] = ""
+        names = [name or other for name, other in zip(names, bare, strict=True)]
+    else:
+        names[_SPECIES] = _binomial(names[5], _clean(species))
+    if re.fullmatch(r"GGB\d+", names[5]):
+        names[5] = ""
+    return Lineage(tuple(names), text, sgb, recognised=True)  # type: ignore[arg-type]
+
+
+def _prefixed(parts: list[str]) -> tuple[list[str], str, bool]:
+    """Read parts such as ``g__Blautia`` or ``D_5__Blautia``: names by rank, bin, and whether any was one."""
+    names = [""] * len(RANKS)
     sgb = ""
-    matched = 0
+    matched = False
     for part in parts:
         hit = _PREFIX.match(part)
         if hit is None:
             continue
-        matched += 1
-        if hit[2] and hit[2].lower().startswith("t"):
+        matched = True
+        letter = (hit[2] or "").lower()
+        if letter.startswith("t"):
             found = _BIN.search(hit[3])
             sgb = found[1] if found else sgb
             continue
-        rank = int(hit[1]) if hit[1] else _LETTER.get(hit[2].lower().rstrip("0123456789") or hit[2].lower(), 6)
+        rank = int(hit[1]) if hit[1] else _LETTER.get(letter.rstrip("0123456789"), _SPECIES)
         if rank < len(names) and not names[rank]:
             names[rank] = hit[3].strip() if rank == _SPECIES else _clean(hit[3])
-    if matched == 0 and len(parts) > 1:
-        for rank, part in enumerate(parts[:7]):
-            names[rank] = _clean(part)
-        matched = len(parts)
-    if matched == 0:
-        bare, sgb, known = _bare(text.strip().strip('"'))
-        return Lineage(tuple(bare), text, sgb, known)  # type: ignore[arg-type]
-    species = names[6]
-    found = _BIN.search(species)
-    if found or (species and not any(names[:6])) or (species and not names[5] and "_" in species):
-        names[6] = ""
-        bare, bin_number, _ = _bare(species)
-        sgb = sgb or bin_number
-        for rank in range(7):
-            names[rank] = names[rank] or bare[rank]
-    else:
-        names[6] = _binomial(names[5], _clean(species))
-    if re.fullmatch(r"GGB\d+", names[5]):
-        names[5] = ""
-    return Lineage(tuple(names), text, sgb, recognised=True)  # type: ignore[arg-type]
+    return names, sgb, matched

@@ -1,8 +1,8 @@
 """Compositions in log-ratio space: zeros, coordinates, and distances to a reference.
 
-Sources: J. Aitchison, The Statistical Analysis of Compositional Data (1986); isometric coordinates of Egozcue et al.
-2003 (doi:10.1023/A:1023818214614); multiplicative replacement of zeros of Martin-Fernandez et al. 2003
-(doi:10.1023/A:1023866030544), which puts 65 % of the detection limit in place of a zero.
+Sources: J. Aitchison, The Statistical Analysis of Compositional Data (1986); isometric coordinates of
+Egozcue et al. 2003 (doi:10.1023/A:1023818214614); multiplicative replacement of zeros of Martin-Fernandez
+et al. 2003 (doi:10.1023/A:1023866030544), which puts 65 % of the detection limit in place of a zero.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ _FLOOR = 1e-7
 
 
 def replace_zeros(fractions: ArrayLike, detection: ArrayLike) -> NDArray[np.float64]:
-    """Replace zeros of (n, parts) by 65 % of each row's detection limit (n,), and shrink the rest to keep the sum at 1.
+    """Replace zeros of (n, parts) by 65 % of each row's detection limit (n,); rows sum to 1.
 
-    The limit is taken between 1e-7 and 1e-2, so that neither a deep nor a very shallow sample rules the result.
+    Ratios between the other parts stay. The limit is taken between 1e-7 and 1e-2, so that neither a deep nor
+    a very shallow sample rules the result.
     """
     x = np.asarray(fractions, dtype=np.float64)
     delta = _OF_DETECTION * np.clip(np.asarray(detection, dtype=np.float64), _FLOOR, 1e-2)[:, None]
@@ -70,8 +71,8 @@ def ilr_inverse(coordinates: ArrayLike) -> NDArray[np.float64]:
 def shrunk_covariance(y: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     """The covariance of rows (n, d), shrunk to its own diagonal, and the weight of the diagonal.
 
-    The weight is that of Schaefer and Strimmer 2005 (doi:10.2202/1544-6115.1175), which needs no choice by the user and
-    goes to 0 as n grows. Needs n >= 3.
+    The weight is that of Schaefer and Strimmer 2005 (doi:10.2202/1544-6115.1175), which needs no choice by
+    the user and goes to 0 as n grows. Needs n >= 3.
     """
     n = len(y)
     centred = y - y.mean(axis=0)

@@ -41,7 +41,7 @@ class Measure:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """A reference population of guild compositions: ``mean`` (6,), ``covariance`` (6, 6) in ilr, from ``n`` people."""
+    """Reference guild compositions: ``mean`` (6,) and ``covariance`` (6, 6) in ilr, from ``n`` people."""
 
     name: str
     source: str
@@ -76,7 +76,9 @@ def shipped_reference() -> Reference:
     return Reference(facts["name"], facts["source"], table[0], table[1:], int(facts["n"]))
 
 
-def person_means(coordinates: NDArray[np.float64], subjects: Sequence[str]) -> tuple[list[str], NDArray[np.float64]]:
+def person_means(
+    coordinates: NDArray[np.float64], subjects: Sequence[str]
+) -> tuple[list[str], NDArray[np.float64]]:
     """Average the rows of each person: the people in order of appearance, and their means."""
     people = list(dict.fromkeys(subjects))
     index = np.array([people.index(subject) for subject in subjects]) if len(people) < len(subjects) else None
@@ -90,15 +92,19 @@ def person_means(coordinates: NDArray[np.float64], subjects: Sequence[str]) -> t
 def reference_from(
     guilds: GuildTable, profile: Profile, members: NDArray[np.bool_], subjects: Sequence[str], name: str
 ) -> Reference:
-    """Make a reference of some samples (n,), one value per person. Raises ProfileError for fewer than 10 people."""
+    """Make a reference of some samples, one value per person. Raises ProfileError for fewer than 10."""
     rows = np.flatnonzero(members)
     y = ilr(replace_zeros(guilds.composition[rows], profile.detection[rows]))
-    people, means = person_means(y, [subjects[i] for i in rows])
+    people, means = person_means(y, [subjects[int(i)] for i in rows])
     if len(people) < _FEWEST:
-        raise ProfileError(Problem(
-            f"the reference {name} holds {len(people)} people", field="reference", expected=f"at least {_FEWEST}",
-            remedy="choose a larger group, or leave the option out to compare with the shipped healthy reference",
-        ))
+        raise ProfileError(
+            Problem(
+                f"the reference {name} holds {len(people)} people",
+                field="reference",
+                expected=f"at least {_FEWEST}",
+                remedy="choose a larger group, or leave the option out to compare with the shipped reference",
+            )
+        )
     covariance, _ = shrunk_covariance(means)
     return Reference(name, "this table", means.mean(axis=0), covariance, len(people), tuple(people), means)
 
@@ -136,8 +142,10 @@ def _rarefied(profile: Profile, depth: float) -> NDArray[np.float64]:
         possible = rest >= depth
         missed = np.zeros_like(rest)
         missed[possible] = np.exp(
-            gammaln(rest[possible] + 1) - gammaln(rest[possible] - depth + 1)
-            - gammaln(total + 1) + gammaln(total - depth + 1)
+            gammaln(rest[possible] + 1)
+            - gammaln(rest[possible] - depth + 1)
+            - gammaln(total + 1)
+            + gammaln(total - depth + 1)
         )
         out[i] = (1.0 - missed).sum()
     return out
@@ -151,9 +159,9 @@ def measures(
     subjects: Sequence[str] | None = None,
     min_depth: float = 1000.0,
 ) -> pl.DataFrame:
-    """Compute the measures: one row per sample, ``sample`` and the columns of ``measures.tsv`` that can be computed.
+    """Compute the measures of ``measures.tsv`` that the table allows: one row per sample.
 
-    ``reference`` defaults to the shipped healthy reference; ``subjects`` (n_samples,) says whose each sample is.
+    ``reference`` defaults to the shipped healthy people; ``subjects`` (n_samples,) says whose each sample is.
     Scores that need species are null for a table of genera, those that need reads are null for fractions.
     """
     import polars as pl
@@ -169,7 +177,9 @@ def measures(
     columns: dict[str, object] = {
         "sample": list(profile.samples),
         "richness": [int((row > 0).sum()) for row in rows],
-        "richness_rarefied": _rarefied(profile, float(accepted.min())) if counted and len(accepted) else nothing,
+        "richness_rarefied": _rarefied(profile, float(accepted.min()))
+        if counted and len(accepted)
+        else nothing,
         "shannon": [float(alpha.shannon(row / row.sum(), base=np.e)) for row in rows],
         "simpson": [float(alpha.simpson(row / row.sum())) for row in rows],
         "pielou": [float(alpha.pielou_e(row / row.sum())) if (row > 0).sum() > 1 else 0.0 for row in rows],
@@ -187,9 +197,9 @@ def measures(
     }
     distance, percentile = _dysbiosis(guilds, profile, reference or shipped_reference(), subjects)
     columns |= {"dysbiosis": distance, "dysbiosis_percentile": percentile}
-    types = dict.fromkeys(("richness_rarefied", "chao1", "toposcore"), pl.Float64)
-    types |= dict.fromkeys(("sig1", "sig2"), pl.Int64)  # type: ignore[dict-item]
-    types |= dict.fromkeys(("toposcore_class", "toposcore_call"), pl.String)  # type: ignore[dict-item]
+    types: dict[str, pl.DataType] = dict.fromkeys(("richness_rarefied", "chao1", "toposcore"), pl.Float64())
+    types |= dict.fromkeys(("sig1", "sig2"), pl.Int64())
+    types |= dict.fromkeys(("toposcore_class", "toposcore_call"), pl.String())
     return pl.DataFrame(columns, schema_overrides=types)
 
 

@@ -17,14 +17,32 @@ if TYPE_CHECKING:
 
 __all__ = ["Metadata", "read_metadata"]
 
-_SAMPLE = ("sample", "sampleid", "sample_id", "sample-id", "sample name", "sample_name", "#sampleid", "id", "run", "name")
-_SUBJECT = re.compile(r"^(subject|patient|participant|host_?subject|individual|person|donor)([ _.-]?id)?$", re.IGNORECASE)
+_SAMPLE = (
+    "sample",
+    "sampleid",
+    "sample_id",
+    "sample-id",
+    "sample name",
+    "sample_name",
+    "#sampleid",
+    "id",
+    "run",
+    "name",
+)
+_SUBJECT = re.compile(
+    r"^(subject|patient|participant|host_?subject|individual|person|donor)([ _.-]?id)?$", re.IGNORECASE
+)
 _TIME = re.compile(r"^(time[ _.-]?point|visit|day|week|month|time|days?_since.*)$", re.IGNORECASE)
-_SITE = re.compile(r"^(body[ _.-]?(site|habitat|product)|env[ _.-]?(material|medium)|sample[ _.-]?type|sample_site)$", re.IGNORECASE)
+_SITE = re.compile(
+    r"^(body[ _.-]?(site|habitat|product)|env[ _.-]?(material|medium)|sample[ _.-]?type|sample_site)$",
+    re.IGNORECASE,
+)
 _STOOL = re.compile(r"stool|f(a)?eces|f(a)?ecal|gut|feces|large intestine|colon|rectal", re.IGNORECASE)
 _BATCH = re.compile(
-    r"(^|[ _.-])(batch|run|plate|kit|extraction|sequenc\w*|platform|instrument\w*|lane|primer|region|cent(er|re)|site|lab)"
-    r"([ _.-]|$)", re.IGNORECASE,
+    r"(^|[ _.-])(batch|run|plate|kit|extraction|sequenc\w*|platform|instrument\w*|lane|primer"
+    r"|region|cent(er|re)|site|lab)"
+    r"([ _.-]|$)",
+    re.IGNORECASE,
 )
 _MISSING = {"", "na", "nan", "n/a", "none", "null", "missing", "not applicable", "not collected", "unknown"}
 _COVARIATES = {
@@ -52,10 +70,15 @@ class Metadata:
         if name in self.columns:
             return self.columns[name]
         close = nearest(name, self.columns)
-        raise ProfileError(Problem(
-            f"there is no column {name!r}", file=self.file, field=name, expected=f"one of {', '.join(self.columns) or 'none'}",
-            remedy=f"did you mean {close!r}?" if close else "check --metadata",
-        ))
+        raise ProfileError(
+            Problem(
+                f"there is no column {name!r}",
+                file=self.file,
+                field=name,
+                expected=f"one of {', '.join(self.columns) or 'none'}",
+                remedy=f"did you mean {close!r}?" if close else "check --metadata",
+            )
+        )
 
     def first(self, pattern: re.Pattern[str]) -> str | None:
         """The first column whose name matches."""
@@ -76,8 +99,10 @@ class Metadata:
     def batches(self) -> list[str]:
         """The columns that look like batches, kits, runs or centres and have at least two values."""
         return [
-            name for name, cells in self.columns.items()
-            if _BATCH.search(name) and 2 <= len({c for c in cells if c is not None}) <= max(2, len(cells) // 2)  # noqa: PLR2004
+            name
+            for name, cells in self.columns.items()
+            if _BATCH.search(name)
+            and 2 <= len({c for c in cells if c is not None}) <= max(2, len(cells) // 2)  # noqa: PLR2004
         ]
 
     def foreign_site(self, samples: tuple[str, ...]) -> list[Problem]:
@@ -86,9 +111,17 @@ class Metadata:
         if name is None:
             return []
         return [
-            Problem(f"sample {sample} is {cell!r}", file=self.file, line=line, field=name, expected="stool",
-                    remedy="leave this sample out: the guilds are those of stool")
-            for sample, cell, line in zip(samples, self.columns[name], self.lines or [None] * len(samples), strict=True)
+            Problem(
+                f"sample {sample} is {cell!r}",
+                file=self.file,
+                line=line,
+                field=name,
+                expected="stool",
+                remedy="leave this sample out: the guilds are those of stool",
+            )
+            for sample, cell, line in zip(
+                samples, self.columns[name], self.lines or [None] * len(samples), strict=True
+            )
             if cell is not None and not _STOOL.search(cell)
         ]
 
@@ -104,7 +137,11 @@ class Metadata:
             else:
                 values = [number(cell) for cell in self.columns[name]]
             units = self.columns.get(f"{name}.Units")
-            if covariate == "age" and units and any((u or "years").casefold() not in {"years", "year", "y"} for u in units):
+            if (
+                covariate == "age"
+                and units
+                and any((u or "years").casefold() not in {"years", "year", "y"} for u in units)
+            ):
                 continue
             if any(value is not None for value in values):
                 out[covariate] = values
@@ -123,7 +160,8 @@ def number(cell: str | None) -> float | None:
 def read_metadata(path: str | os.PathLike[str], profile: Profile) -> Metadata:
     """Read a metadata table (TSV or CSV) and put it in the order of the profile's samples.
 
-    The sample column is found by name, else by what it holds. Raises ProfileError when a sample has no row or two.
+    The sample column is found by name, else by what it holds. Raises ProfileError when a sample has no row
+    or two.
     """
     file = Path(path)
     try:
@@ -131,11 +169,19 @@ def read_metadata(path: str | os.PathLike[str], profile: Profile) -> Metadata:
     except OSError as error:
         raise ProfileError(Problem(f"cannot be read ({error.strerror or error})", file=file)) from error
     table = grid(decode(gunzip(data, file) if data[:2] == b"\x1f\x8b" else data, file), file)
-    rows = [(row, line) for row, line in zip(table.rows, table.lines, strict=True) if not row[0].startswith("#q2:types")]
+    rows = [
+        (row, line)
+        for row, line in zip(table.rows, table.lines, strict=True)
+        if not row[0].startswith("#q2:types")
+    ]
     wanted = set(profile.samples)
     by_hits = sorted(
         range(len(table.header)),
-        key=lambda i: (-len(wanted & {row[i] for row, _ in rows}), table.header[i].casefold() not in _SAMPLE, i),
+        key=lambda i: (
+            -len(wanted & {row[i] for row, _ in rows}),
+            table.header[i].casefold() not in _SAMPLE,
+            i,
+        ),
     )
     key = by_hits[0]
     found: dict[str, tuple[list[str], int]] = {}
@@ -143,22 +189,40 @@ def read_metadata(path: str | os.PathLike[str], profile: Profile) -> Metadata:
     for row, line in rows:
         name = row[key]
         if name in wanted and name in found:
-            problems.append(Problem(f"sample {name} stands twice (first in line {found[name][1]})", file=file, line=line,
-                                    field=table.header[key], expected="one row per sample", remedy="remove one of the rows"))
+            problems.append(
+                Problem(
+                    f"sample {name} stands twice (first in line {found[name][1]})",
+                    file=file,
+                    line=line,
+                    field=table.header[key],
+                    expected="one row per sample",
+                    remedy="remove one of the rows",
+                )
+            )
         found.setdefault(name, (row, line))
     missing = [sample for sample in profile.samples if sample not in found]
     if len(missing) == len(profile.samples):
-        raise ProfileError(Problem(
-            f"no column holds the samples of the table (such as {profile.samples[0]!r})", file=file,
-            expected="a column with the same sample names as the table",
-            remedy="check that table and metadata belong together and spell the samples alike",
-        ))
+        raise ProfileError(
+            Problem(
+                f"no column holds the samples of the table (such as {profile.samples[0]!r})",
+                file=file,
+                expected="a column with the same sample names as the table",
+                remedy="check that table and metadata belong together and spell the samples alike",
+            )
+        )
     for sample in missing[:_SHOWN]:
         close = nearest(sample, found)
-        problems.append(Problem(
-            f"sample {sample} has no row", file=file, field=table.header[key], expected="one row per sample of the table",
-            remedy=f"did you mean {close!r}?" if close else "add the row, or take the sample out of the table",
-        ))
+        problems.append(
+            Problem(
+                f"sample {sample} has no row",
+                file=file,
+                field=table.header[key],
+                expected="one row per sample of the table",
+                remedy=f"did you mean {close!r}?"
+                if close
+                else "add the row, or take the sample out of the table",
+            )
+        )
     if len(missing) > _SHOWN:
         problems.append(Problem(f"and {len(missing) - _SHOWN} more samples have no row", file=file))
     if problems:
@@ -166,6 +230,7 @@ def read_metadata(path: str | os.PathLike[str], profile: Profile) -> Metadata:
     ordered = [found[sample] for sample in profile.samples]
     columns = {
         name: [None if row[i].strip().casefold() in _MISSING else row[i].strip() for row, _ in ordered]
-        for i, name in enumerate(table.header) if i != key
+        for i, name in enumerate(table.header)
+        if i != key
     }
     return Metadata(file, columns, tuple(line for _, line in ordered))

@@ -30,18 +30,23 @@ _SUM_TOLERANCE = 1e-6
 def sample_patients(analysis: Analysis, per: str = "sample") -> pl.DataFrame:
     """One patient per accepted sample, or (``per="person"``) one per person with the mean of their samples.
 
-    ``composition_G*`` sums to 1 and has its zeros replaced, so that any model can start from it; ``observed_G*`` are
-    the fractions as seen. ``weight`` is one over the number of accepted samples of the same person.
+    ``composition_G*`` sums to 1 and has its zeros replaced, so that any model can start from it;
+    ``observed_G*`` are the fractions as seen. ``weight`` is one over the number of accepted samples of the
+    same person.
     """
     import polars as pl
 
     profile, guilds = analysis.profile, analysis.guilds
     rows = np.flatnonzero(analysis.accepted)
     if not len(rows):
-        raise ProfileError(Problem(
-            "no sample is deep enough to make a patient", field="min-depth", expected=f"{analysis.min_depth:g} reads",
-            remedy="lower --min-depth if you accept shallow samples",
-        ))
+        raise ProfileError(
+            Problem(
+                "no sample is deep enough to make a patient",
+                field="min-depth",
+                expected=f"{analysis.min_depth:g} reads",
+                remedy="lower --min-depth if you accept shallow samples",
+            )
+        )
     composition = replace_zeros(guilds.composition[rows], profile.detection[rows])
     subjects = [analysis.subjects[i] for i in rows]
     people, means = person_means(ilr(composition), subjects)
@@ -63,8 +68,10 @@ def sample_patients(analysis: Analysis, per: str = "sample") -> pl.DataFrame:
     frame |= {name: composition[:, k] for k, name in enumerate(COMPOSITION)}
     frame |= {f"observed_{guild}": guilds.fractions[rows, k] for k, guild in enumerate(GUILDS)}
     frame |= {
-        "mapped": guilds.mapped[rows], "mapped_at_genus": guilds.mapped_at_genus[rows],
-        "set_apart": profile.set_apart[rows], "reads": profile.depth[rows],
+        "mapped": guilds.mapped[rows],
+        "mapped_at_genus": guilds.mapped_at_genus[rows],
+        "set_apart": profile.set_apart[rows],
+        "reads": profile.depth[rows],
     }
     if analysis.load is not None:
         frame["load_cells_per_g"] = [analysis.load[i] for i in rows]
@@ -91,19 +98,22 @@ def drawn_patients(distribution: GuildDistribution, n: int, seed: int) -> pl.Dat
     import polars as pl
 
     composition = distribution.draw(n, seed)
-    return pl.DataFrame({
-        "patient": np.arange(n, dtype=np.int64),
-        "sample": [f"drawn-{i}" for i in range(n)],
-        "subject": [f"drawn-{i}" for i in range(n)],
-        "weight": np.ones(n),
-        **{name: composition[:, k] for k, name in enumerate(COMPOSITION)},
-    })
+    return pl.DataFrame(
+        {
+            "patient": np.arange(n, dtype=np.int64),
+            "sample": [f"drawn-{i}" for i in range(n)],
+            "subject": [f"drawn-{i}" for i in range(n)],
+            "weight": np.ones(n),
+            **{name: composition[:, k] for k, name in enumerate(COMPOSITION)},
+        }
+    )
 
 
 def changes(analysis: Analysis) -> pl.DataFrame | None:
     """From each person's first accepted sample to every later one, for calibration; None without times.
 
-    ``log2_G*`` is the change of a guild against the geometric mean of all seven (centred log-ratios, in doublings).
+    ``log2_G*`` is the change of a guild against the geometric mean of all seven (centred log-ratios, in
+    doublings).
     """
     import polars as pl
 
@@ -115,7 +125,11 @@ def changes(analysis: Analysis) -> pl.DataFrame | None:
     for k, row in enumerate(rows):
         if analysis.times[row] is not None:
             by_person.setdefault(analysis.subjects[row], []).append(k)
-    watched = [name for name in ("shannon", "akkermansia", "toposcore", "dysbiosis") if name in analysis.measures.columns]
+    watched = [
+        name
+        for name in ("shannon", "akkermansia", "toposcore", "dysbiosis")
+        if name in analysis.measures.columns
+    ]
     values = {name: analysis.measures[name].to_list() for name in watched}
     out = []
     for person, own in by_person.items():
@@ -125,8 +139,11 @@ def changes(analysis: Analysis) -> pl.DataFrame | None:
             if analysis.times[a] == analysis.times[b]:
                 continue
             line: dict[str, object] = {
-                "subject": person, "sample_before": analysis.profile.samples[a], "sample_after": analysis.profile.samples[b],
-                "time_before": analysis.times[a], "time_after": analysis.times[b],
+                "subject": person,
+                "sample_before": analysis.profile.samples[a],
+                "sample_after": analysis.profile.samples[b],
+                "time_before": analysis.times[a],
+                "time_after": analysis.times[b],
             }
             line |= {f"log2_{guild}": float(y[k, g] - y[before, g]) for g, guild in enumerate(GUILDS)}
             for name in watched:
@@ -136,10 +153,10 @@ def changes(analysis: Analysis) -> pl.DataFrame | None:
 
 
 def read_cohort(path: str | os.PathLike[str]) -> pl.DataFrame:
-    """Read a cohort file: one row per virtual patient, ``composition_G1`` .. ``composition_G7`` (fractions, sum 1).
+    """Read a cohort file: one row per virtual patient, with ``patient`` and the composition in fractions.
 
-    Raises CohortError with every problem: an unreadable file, missing columns, patients that stand twice, and
-    compositions that are not positive or do not sum to 1.
+    The columns ``composition_G1`` .. ``composition_G7`` sum to 1. Raises CohortError with every problem: an
+    unreadable file, missing columns, patients that stand twice, compositions that are not fractions.
     """
     import polars as pl
 
@@ -147,28 +164,49 @@ def read_cohort(path: str | os.PathLike[str]) -> pl.DataFrame:
     try:
         table = pl.read_parquet(file)
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise CohortError(Problem(
-            f"cannot be read ({str(error).splitlines()[0]})", file=file, expected="a Parquet file of `opiome profile`",
-            remedy="make it with `opiome profile TABLE --out FOLDER`",
-        )) from error
+        raise CohortError(
+            Problem(
+                f"cannot be read ({str(error).splitlines()[0]})",
+                file=file,
+                expected="a Parquet file of `opiome profile`",
+                remedy="make it with `opiome profile TABLE --out FOLDER`",
+            )
+        ) from error
     missing = [name for name in ("patient", *COMPOSITION) if name not in table.columns]
     if missing:
-        raise CohortError(Problem(f"has no column {', '.join(missing)}", file=file, expected="patient and composition_G1..G7",
-                                  remedy="make it with `opiome profile TABLE --out FOLDER`"))
+        raise CohortError(
+            Problem(
+                f"has no column {', '.join(missing)}",
+                file=file,
+                expected="patient and composition_G1..G7",
+                remedy="make it with `opiome profile TABLE --out FOLDER`",
+            )
+        )
     if table.is_empty():
         raise CohortError(Problem("holds no patient", file=file))
     problems = []
     twice = table.filter(table["patient"].is_duplicated())["patient"].unique().sort().to_list()
     if twice:
-        problems.append(Problem(f"patient {twice[0]} stands more than once", file=file, field="patient",
-                                expected="one row per patient"))
+        problems.append(
+            Problem(
+                f"patient {twice[0]} stands more than once",
+                file=file,
+                field="patient",
+                expected="one row per patient",
+            )
+        )
     x = table.select(pl.col(COMPOSITION).cast(pl.Float64)).to_numpy()
     wrong = ~np.isfinite(x).all(axis=1) | (x < 0).any(axis=1) | (np.abs(x.sum(axis=1) - 1.0) > _SUM_TOLERANCE)
-    for i in np.flatnonzero(wrong)[:10]:
-        problems.append(Problem(  # noqa: PERF401 (one problem per bad row)
-            f"the composition of patient {table['patient'][int(i)]} sums to {x[i].sum():.4g}", file=file, line=int(i) + 1,
-            field="composition_G1..G7", expected="fractions of at least 0 that sum to 1",
-        ))
+    problems += [
+        Problem(
+            f"the composition of patient {table['patient'][int(i)]} sums to {x[i].sum():.4g}",
+            file=file,
+            line=int(i) + 1,
+            field="composition_G1..G7",
+            expected="fractions of at least 0 that sum to 1",
+        )
+        for i in np.flatnonzero(wrong)[:10]
+    ]
     if problems:
         raise CohortError(problems)
     return table

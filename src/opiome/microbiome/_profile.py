@@ -24,7 +24,7 @@ GUILDS = ("G1", "G2", "G3", "G4", "G5", "G6", "G7")
 
 @dataclass
 class Raw:
-    """What a reader found: ``values`` (n_taxa, n_samples) as written, ``apart`` (n_samples,) in the same unit."""
+    """What a reader found: ``values`` (n_taxa, n_samples) as written, ``apart`` (n_samples,) alike."""
 
     format: str
     samples: list[str]
@@ -38,10 +38,10 @@ class Raw:
 class Profile:
     """Samples x taxa.
 
-    ``values`` is a sparse array (n_samples, n_taxa): reads when ``kind`` is ``counts``, else fractions of what the
-    pipeline classified. ``set_apart`` (n_samples,) is the part of the whole that is not classified, in fractions;
-    it is in no other number. ``taxonomy`` holds the names as written, ``files`` where they came from, and
-    ``notes`` what a reader decided on the way.
+    ``values`` is a sparse array (n_samples, n_taxa): reads when ``kind`` is ``counts``, else fractions of
+    what the pipeline classified. ``set_apart`` (n_samples,) is the part of the whole that is not
+    classified, in fractions; it is in no other number. ``taxonomy`` holds the names as written, ``files``
+    where they came from, and ``notes`` what a reader decided on the way.
     """
 
     samples: tuple[str, ...]
@@ -103,14 +103,17 @@ class Profile:
 
         wanted = {"genus": 5, "species": 6}[rank]
         columns: dict[str, int] = {}
-        where = np.array([
-            columns.setdefault(
-                lineage.names[wanted] or (lineage.species_as_written if wanted > 5 else "")  # noqa: PLR2004
-                or f"({lineage.label})",
-                len(columns),
-            )
-            for lineage in self.lineages
-        ])
+        where = np.array(
+            [
+                columns.setdefault(
+                    lineage.names[wanted]
+                    or (lineage.species_as_written if wanted > 5 else "")  # noqa: PLR2004
+                    or f"({lineage.label})",
+                    len(columns),
+                )
+                for lineage in self.lineages
+            ]
+        )
         gather = csr_array(
             (np.ones(len(where)), (np.arange(len(where)), where)), shape=(len(where), len(columns))
         )

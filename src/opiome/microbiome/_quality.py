@@ -49,7 +49,11 @@ class Flag:
 @lru_cache(maxsize=1)
 def _sites() -> dict[str, str]:
     lines = (files("opiome.microbiome") / "body_sites.tsv").read_text(encoding="utf-8").splitlines()
-    return {genus_key(line.split("\t")[0]): line.split("\t")[1] for line in lines if not line.startswith(("#", "genus\t"))}
+    return {
+        genus_key(line.split("\t")[0]): line.split("\t")[1]
+        for line in lines
+        if not line.startswith(("#", "genus\t"))
+    }
 
 
 def _site_shares(profile: Profile) -> tuple[NDArray[np.float64], list[str], NDArray[np.float64]]:
@@ -66,10 +70,10 @@ def _site_shares(profile: Profile) -> tuple[NDArray[np.float64], list[str], NDAr
 
 
 def refuse_other_sites(profile: Profile, guilds: GuildTable) -> NDArray[np.bool_]:
-    """Return which samples (n,) do not look like stool; raises ProfileError when more than half of them do not.
+    """Return which samples (n,) do not look like stool. Raises ProfileError when more than half do not.
 
-    A sample does not look like stool when marker genera of mouth, skin, vagina or airway hold more than 50 % and
-    those of stool, together with the other taxa of the guilds G1, G2 and G3, less than 10 %.
+    A sample does not look like stool when marker genera of mouth, skin, vagina or airway hold more than 50 %,
+    and both those of stool and the guild G2 less than 10 %.
     """
     stool, site, foreign = _site_shares(profile)
     gut = np.maximum(stool, guilds.fractions[:, 1])
@@ -77,20 +81,24 @@ def refuse_other_sites(profile: Profile, guilds: GuildTable) -> NDArray[np.bool_
     if odd.mean() > 0.5:  # noqa: PLR2004 (more than half)
         rows = np.flatnonzero(odd)
         names = sorted({site[i] for i in rows}, key=[site[i] for i in rows].count, reverse=True)
-        raise ProfileError([
-            Problem(
-                f"sample {profile.samples[i]} holds {100 * foreign[i]:.0f} % genera of the {site[i]} and"
-                f" {100 * stool[i]:.0f} % genera of stool", file=profile.files[0] if profile.files else None,
-                field=profile.samples[i], expected="stool",
-                remedy=f"this looks like a table of the {names[0]}; if it is stool, say so with --body-site stool",
-            )
-            for i in rows[:5]
-        ])
+        raise ProfileError(
+            [
+                Problem(
+                    f"sample {profile.samples[i]} holds {100 * foreign[i]:.0f} % genera of the {site[i]} and"
+                    f" {100 * stool[i]:.0f} % genera of stool",
+                    file=profile.files[0] if profile.files else None,
+                    field=profile.samples[i],
+                    expected="stool",
+                    remedy=f"this looks like a table of the {names[0]}; if not, pass --body-site stool",
+                )
+                for i in rows[:5]
+            ]
+        )
     return np.asarray(odd)
 
 
 def distances_to_centre(guilds: GuildTable, profile: Profile) -> NDArray[np.float64]:
-    """How far each sample (n,) is from the median of the table, in robust deviations of log-ratios of guilds."""
+    """How far the guilds of each sample (n,) are from the median of the table, in robust deviations."""
     y = clr(replace_zeros(guilds.composition, profile.detection))
     distance = np.sqrt(((y - np.median(y, axis=0)) ** 2).sum(axis=1))
     spread = 1.4826 * np.median(np.abs(distance - np.median(distance)))
@@ -101,20 +109,33 @@ def quality(profile: Profile, guilds: GuildTable, odd: NDArray[np.bool_], min_de
     """Every remark, sample by sample, in the order of :data:`FLAGS`."""
     names, genera = profile.at_rank("genus")
     top = genera.argmax(axis=1)
-    akkermansia = np.array([genus_key(lineage.genus) == definitions()["akkermansia"].label.casefold()
-                            for lineage in profile.lineages], dtype=np.float64)
+    akkermansia = np.array(
+        [
+            genus_key(lineage.genus) == definitions()["akkermansia"].label.casefold()
+            for lineage in profile.lineages
+        ],
+        dtype=np.float64,
+    )
     zero = np.asarray(profile.fractions @ akkermansia) <= 0
-    far = distances_to_centre(guilds, profile) if len(profile.samples) >= _FEWEST else np.zeros(len(profile.samples))
+    far = (
+        distances_to_centre(guilds, profile)
+        if len(profile.samples) >= _FEWEST
+        else np.zeros(len(profile.samples))
+    )
     flags: list[Flag] = []
     for i, sample in enumerate(profile.samples):
         seen = {
             "shallow": profile.depth[i] < min_depth and f"{profile.depth[i]:.0f} reads",
             "unmapped": guilds.mapped[i] < 1 - _UNMAPPED and f"{100 * (1 - guilds.mapped[i]):.0f} %",
-            "family": guilds.by_level["family"][i] > _FAMILY and f"{100 * guilds.by_level['family'][i]:.0f} %",
+            "family": guilds.by_level["family"][i] > _FAMILY
+            and f"{100 * guilds.by_level['family'][i]:.0f} %",
             "unclassified": profile.set_apart[i] > _UNCLASSIFIED and f"{100 * profile.set_apart[i]:.0f} %",
-            "dominated": genera[i, top[i]] > _DOMINATED and f"{names[top[i]]} {100 * genera[i, top[i]]:.0f} %",
+            "dominated": genera[i, top[i]] > _DOMINATED
+            and f"{names[top[i]]} {100 * genera[i, top[i]]:.0f} %",
             "outlier": far[i] > _OUTLIER_MADS and f"{far[i]:.1f} robust deviations",
-            "zero_unsure": zero[i] and profile.detection[i] > _SHOW and f"limit {100 * profile.detection[i]:.2g} %",
+            "zero_unsure": zero[i]
+            and profile.detection[i] > _SHOW
+            and f"limit {100 * profile.detection[i]:.2g} %",
             "not_stool_like": bool(odd[i]) and "see the composition",
         }
         flags += [Flag(sample, name, str(detail)) for name, detail in seen.items() if detail]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,8 @@ from opiome.microbiome._profile import Profile, Raw
 from opiome.microbiome._text import decode, grid, gunzip
 
 if TYPE_CHECKING:
+    import os
+
     from biom import Table
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
@@ -30,8 +31,9 @@ _MAX_SHOWN = 10
 def read_profile(*paths: str | os.PathLike[str]) -> Profile:
     """Read stool profiles: one table, several single-sample files, or a feature table with its taxonomy.
 
-    The format is found by content: BIOM 1.0 and 2.1, ``.qza``, MetaPhlAn 2-4 (single or merged), Kraken 2 reports,
-    Bracken, QIIME 2 taxonomy, and plain text tables in either orientation; any of them may be gzipped.
+    The format is found by content: BIOM 1.0 and 2.1, ``.qza``, MetaPhlAn 2-4 (single or merged), Kraken 2
+    reports, Bracken, QIIME 2 taxonomy, and plain text tables in either orientation; any of them may be
+    gzipped.
 
     Raises ProfileError with every problem found: file, line, column, sample, and what to do.
     """
@@ -47,7 +49,9 @@ def read_profile(*paths: str | os.PathLike[str]) -> Profile:
         else:
             tables.append((path, found))
     if not tables:
-        raise ProfileError(Problem("is a taxonomy without a table", file=paths[0], remedy="pass the feature table too"))
+        raise ProfileError(
+            Problem("is a taxonomy without a table", file=Path(paths[0]), remedy="pass the feature table too")
+        )
     raws = [(path, _raw(path, found, taxonomy)) for path, found in tables]
     return _profile(raws)
 
@@ -60,9 +64,13 @@ def _open(path: Path) -> object:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ProfileError(Problem(
-            f"cannot be read ({error.strerror or error})", file=path, remedy="check the path and the permissions",
-        )) from error
+        raise ProfileError(
+            Problem(
+                f"cannot be read ({error.strerror or error})",
+                file=path,
+                remedy="check the path and the permissions",
+            )
+        ) from error
     if data[:2] == b"\x1f\x8b":
         data = gunzip(data, path)
     if not data.strip():
@@ -90,7 +98,7 @@ def _raw(path: Path, found: object, taxonomy: dict[str, str]) -> Raw:
     from opiome.microbiome._read_table import read_table
 
     if not isinstance(found, str):
-        return _from_biom(path, found, taxonomy)  # type: ignore[arg-type]
+        return _from_biom(path, found, taxonomy)
     if shotgun.is_kraken(found):
         return shotgun.read_kraken(found, path)
     table = grid(found, path)
@@ -113,22 +121,33 @@ def _from_biom(path: Path, table: Table, taxonomy: dict[str, str]) -> Raw:
     if lineages is None and taxonomy:
         missing = [name for name in features if name not in taxonomy]
         if missing:
-            raise ProfileError(Problem(
-                f"{len(missing)} of {len(features)} features have no taxonomy, such as {missing[0]!r}", file=path,
-                field=missing[0], remedy="pass the taxonomy that belongs to this table",
-            ))
+            raise ProfileError(
+                Problem(
+                    f"{len(missing)} of {len(features)} features have no taxonomy, such as {missing[0]!r}",
+                    file=path,
+                    field=missing[0],
+                    remedy="pass the taxonomy that belongs to this table",
+                )
+            )
         lineages = [taxonomy[name] for name in features]
     if lineages is None:
         if taxon_share(features) < max(0.3, taxon_share(samples)):
             turned = taxon_share(samples) > 0.3  # noqa: PLR2004
-            raise ProfileError(Problem(
-                "its samples are named like taxa: the table is transposed" if turned
-                else f"its features have no taxonomy (the first is {features[0]!r})", file=path,
-                field=(samples if turned else features)[0],
-                expected="taxa as observations and samples as samples" if turned else "lineages, or a taxonomy beside it",
-                remedy="transpose the table before exporting it" if turned
-                else "pass the taxonomy too (taxonomy.tsv or taxonomy.qza)",
-            ))
+            raise ProfileError(
+                Problem(
+                    "its samples are named like taxa: the table is transposed"
+                    if turned
+                    else f"its features have no taxonomy (the first is {features[0]!r})",
+                    file=path,
+                    field=(samples if turned else features)[0],
+                    expected="taxa as observations and samples as samples"
+                    if turned
+                    else "lineages, or a taxonomy beside it",
+                    remedy="transpose the table before exporting it"
+                    if turned
+                    else "pass the taxonomy too (taxonomy.tsv or taxonomy.qza)",
+                )
+            )
         lineages = features
     values = csr_array(table.matrix_data)
     _refuse_cells(path, values, features, samples)
@@ -142,8 +161,13 @@ def _refuse_cells(path: Path, values: csr_array, features: list[str], samples: l
         return
     cells = values.tocoo()
     problems = [
-        Problem(f"the cell is {cells.data[i]:g}", file=path, field=f"{features[cells.coords[0][i]]}, {samples[cells.coords[1][i]]}",
-                expected="a count or fraction of at least 0", remedy="correct the table where it was made")
+        Problem(
+            f"the cell is {cells.data[i]:g}",
+            file=path,
+            field=f"{features[cells.coords[0][i]]}, {samples[cells.coords[1][i]]}",
+            expected="a count or fraction of at least 0",
+            remedy="correct the table where it was made",
+        )
         for i in np.flatnonzero(wrong)[:_MAX_SHOWN]
     ]
     raise ProfileError(problems)
@@ -158,8 +182,14 @@ def _profile(raws: list[tuple[Path, Raw]]) -> Profile:
     for path, raw in raws:
         for sample in raw.samples:
             if sample in owner:
-                problems.append(Problem(f"sample {sample!r} stands in {owner[sample].name} too", file=path, field=sample,
-                                        remedy="give each sample once, or rename the file"))
+                problems.append(
+                    Problem(
+                        f"sample {sample!r} stands in {owner[sample].name} too",
+                        file=path,
+                        field=sample,
+                        remedy="give each sample once, or rename the file",
+                    )
+                )
             owner[sample] = path
     if problems:
         raise ProfileError(problems)
@@ -172,9 +202,12 @@ def _profile(raws: list[tuple[Path, Raw]]) -> Profile:
         blocks.append((where[block.coords[1]], block))
         notes += [note for note in raw.notes if note not in notes]
         if len(columns) < len(raw.taxonomy) and len(raws) == 1 and raw.format != "BIOM":
-            notes.append(f"{len(raw.taxonomy) - len(columns)} rows repeat the name of another: they were added to it")
+            notes.append(
+                f"{len(raw.taxonomy) - len(columns)} rows repeat the name of another: they were added to it"
+            )
     stacked = [
-        csr_array((block.data, (block.coords[0], where)), shape=(block.shape[0], len(columns))) for where, block in blocks
+        csr_array((block.data, (block.coords[0], where)), shape=(block.shape[0], len(columns)))
+        for where, block in blocks
     ]
     values = csr_array(block_array([[part] for part in stacked])).astype(np.float64)
     apart = np.concatenate([raw.apart for _, raw in raws])
@@ -185,7 +218,9 @@ def _profile(raws: list[tuple[Path, Raw]]) -> Profile:
     kind, apart_share = _kind(values, total, apart)
     if kind == "fractions":
         _refuse_sums(samples, total + apart, owner)
-    profile = Profile(samples, tuple(columns), values, kind, apart_share, raws[0][1].format, files, tuple(notes))
+    profile = Profile(
+        samples, tuple(columns), values, kind, apart_share, raws[0][1].format, files, tuple(notes)
+    )
     if raws[0][1].format not in {"MetaPhlAn", "Kraken 2 report"}:
         _refuse_nested(profile)
     return profile
@@ -205,24 +240,39 @@ def _kind(
 def _refuse_samples(samples: tuple[str, ...], total: NDArray[np.float64], owner: dict[str, Path]) -> None:
     empty = [sample for sample, amount in zip(samples, total, strict=True) if not amount > 0]
     if empty:
-        raise ProfileError([
-            Problem(f"sample {sample} holds no abundance", file=owner[sample], field=sample,
-                    remedy="leave failed samples out of the table")
-            for sample in empty[:_MAX_SHOWN]
-        ])
+        raise ProfileError(
+            [
+                Problem(
+                    f"sample {sample} holds no abundance",
+                    file=owner[sample],
+                    field=sample,
+                    remedy="leave failed samples out of the table",
+                )
+                for sample in empty[:_MAX_SHOWN]
+            ]
+        )
 
 
 def _refuse_sums(samples: tuple[str, ...], total: NDArray[np.float64], owner: dict[str, Path]) -> None:
     """Fractions that sum to twice or more of the whole hold the same abundance at several ranks."""
     unit = 100.0 if np.median(total) > 10 else 1.0  # noqa: PLR2004
     times = np.round(total / unit)
-    several = (times >= _SEVERAL) & (times <= len(RANKS)) & (np.abs(total / unit - times) < _RANK_SUM_TOLERANCE * times)
+    several = (
+        (times >= _SEVERAL)
+        & (times <= len(RANKS))
+        & (np.abs(total / unit - times) < _RANK_SUM_TOLERANCE * times)
+    )
     if several.all():
-        raise ProfileError(Problem(
-            f"the fractions of sample {samples[0]} sum to {total[0] / unit:.2f}: the same bacteria stand at"
-            f" {int(times[0])} ranks", file=owner[samples[0]], field=samples[0],
-            expected="one rank", remedy="keep the species or the genus rows only",
-        ))
+        raise ProfileError(
+            Problem(
+                f"the fractions of {samples[0]} sum to {total[0] / unit:.2f}: the same bacteria stand at"
+                f" {int(times[0])} ranks",
+                file=owner[samples[0]],
+                field=samples[0],
+                expected="one rank",
+                remedy="keep the species or the genus rows only",
+            )
+        )
 
 
 def _refuse_nested(profile: Profile) -> None:
@@ -241,14 +291,20 @@ def _refuse_nested(profile: Profile) -> None:
         own = by_taxon[:, [i]].toarray().ravel()
         below = np.asarray(by_taxon[:, inside].sum(axis=1)).ravel()
         seen = below > 0
-        if seen.any() and np.all(own[seen] >= below[seen] * 0.999) and (
-            np.mean(np.abs(own[seen] - below[seen]) <= 1e-3 * own[seen]) > _NESTED_SHARE
+        if (
+            seen.any()
+            and np.all(own[seen] >= below[seen] * 0.999)
+            and (np.mean(np.abs(own[seen] - below[seen]) <= 1e-3 * own[seen]) > _NESTED_SHARE)
         ):
-            problems.append(Problem(
-                f"{lineage.label} ({lineage.rank}) is the sum of {len(inside)} finer rows such as"
-                f" {profile.lineages[inside[0]].label}", file=profile.files[0], field=lineage.written,
-                expected="one rank, so that nothing counts twice",
-                remedy=f"remove the {lineage.rank} rows, or the finer ones",
-            ))
+            problems.append(
+                Problem(
+                    f"{lineage.label} ({lineage.rank}) is the sum of {len(inside)} finer rows such as"
+                    f" {profile.lineages[inside[0]].label}",
+                    file=profile.files[0],
+                    field=lineage.written,
+                    expected="one rank, so that nothing counts twice",
+                    remedy=f"remove the {lineage.rank} rows, or the finer ones",
+                )
+            )
     if problems:
         raise ProfileError(problems[:_MAX_SHOWN])

@@ -20,11 +20,15 @@ _KEYS = ("taxonomy", "Taxon", "taxon", "taxa", "Consensus Lineage", "lineage")
 
 
 def _broken(path: Path, error: Exception, **place: Any) -> ProfileError:  # noqa: ANN401 (fields of Problem)
-    return ProfileError(Problem(
-        f"the BIOM file cannot be read ({str(error).splitlines()[0] if str(error) else type(error).__name__})",
-        file=path, expected="a complete BIOM 1.0 (JSON) or 2.1 (HDF5) table", **place,
-        remedy="it may be truncated: copy it again and check it with `biom validate-table`",
-    ))
+    return ProfileError(
+        Problem(
+            f"the BIOM file cannot be read ({(str(error) or type(error).__name__).splitlines()[0]})",
+            file=path,
+            expected="a complete BIOM 1.0 (JSON) or 2.1 (HDF5) table",
+            **place,
+            remedy="it may be truncated: copy it again and check it with `biom validate-table`",
+        )
+    )
 
 
 def read_hdf5(data: bytes, path: Path) -> Table:
@@ -49,18 +53,29 @@ def read_json(text: str, path: Path) -> Table:
     except json.JSONDecodeError as error:
         raise _broken(path, error, line=error.lineno, column=error.colno) from error
     if not isinstance(content, dict) or not {"rows", "columns", "data", "shape"} <= set(content):
-        raise ProfileError(Problem(
-            "is JSON, but not a BIOM table", file=path, expected="the keys rows, columns, data and shape",
-            remedy="export the table as BIOM or as tab-separated text",
-        ))
+        raise ProfileError(
+            Problem(
+                "is JSON, but not a BIOM table",
+                file=path,
+                expected="the keys rows, columns, data and shape",
+                remedy="export the table as BIOM or as tab-separated text",
+            )
+        )
     names = [str(column.get("id")) for column in content["columns"]]
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
-        raise ProfileError([
-            Problem(f"sample {name} stands twice", file=path, field=name, expected="one column per sample",
-                    remedy="add the runs of one sample together, or name them apart")
-            for name in twice
-        ])
+        raise ProfileError(
+            [
+                Problem(
+                    f"sample {name} stands twice",
+                    file=path,
+                    field=name,
+                    expected="one column per sample",
+                    remedy="add the runs of one sample together, or name them apart",
+                )
+                for name in twice
+            ]
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -26,7 +26,8 @@ def is_metaphlan(table: Grid) -> bool:
     """Whether the first column holds clades with ``|`` between ranks."""
     first = [row[0] for row in table.rows[:50]]
     return any(comment.startswith("#mpa_v") for comment in table.comments) or (
-        sum("__" in name and ("|" in name or name.startswith("k__")) for name in first) >= max(1, len(first) // 2)
+        sum("__" in name and ("|" in name or name.startswith("k__")) for name in first)
+        >= max(1, len(first) // 2)
         and any("|" in row[0] for row in table.rows)
     )
 
@@ -39,7 +40,8 @@ def read_metaphlan(table: Grid, path: Path) -> Raw:
         samples = [path.name.split(".")[0]]
     else:
         columns = [
-            i for i, name in enumerate(names)
+            i
+            for i, name in enumerate(names)
             if i > 0 and name not in {"ncbi_tax_id", "clade_taxid", "additional_species", "tax_id"}
         ]
         samples = [re.sub(r"(_profile|_metaphlan\d?|\.profile)$", "", table.header[i]) for i in columns]
@@ -49,11 +51,18 @@ def read_metaphlan(table: Grid, path: Path) -> Raw:
     clades = [row[0] for row in table.rows]
     twice = {name for name in clades if clades.count(name) > 1} if len(set(clades)) < len(clades) else set()
     if twice:
-        raise ProfileError([
-            Problem(f"the clade {name} stands twice", file=path, line=table.lines[len(clades) - 1 - clades[::-1].index(name)],
-                    field=name, remedy="merge the tables with merge_metaphlan_tables.py")
-            for name in sorted(twice)
-        ])
+        raise ProfileError(
+            [
+                Problem(
+                    f"the clade {name} stands twice",
+                    file=path,
+                    line=table.lines[len(clades) - 1 - clades[::-1].index(name)],
+                    field=name,
+                    remedy="merge the tables with merge_metaphlan_tables.py",
+                )
+                for name in sorted(twice)
+            ]
+        )
     parents = {name.rpartition("|")[0] for name in clades if "|" in name}
     apart = np.array([name.casefold() in _UNKNOWN for name in clades])
     tips = np.array([name not in parents for name in clades]) & ~apart
@@ -95,13 +104,27 @@ def read_kraken(text: str, path: Path) -> Raw:
             reads = float(cells[2])
             code, name = cells[-3].strip(), cells[-1]
         except (IndexError, ValueError):
-            problems.append(Problem("is not a line of a Kraken 2 report", file=path, line=number,
-                                    expected="percentage, reads, direct reads, rank, taxon id, name",
-                                    remedy="the file may be truncated: write the report again"))
+            problems.append(
+                Problem(
+                    "is not a line of a Kraken 2 report",
+                    file=path,
+                    line=number,
+                    expected="percentage, reads, direct reads, rank, taxon id, name",
+                    remedy="the file may be truncated: write the report again",
+                )
+            )
             continue
         if reads < 0:
-            problems.append(Problem(f"{name.strip()} has {reads:g} reads", file=path, line=number, column=3,
-                                    field=name.strip(), expected="a count of at least 0"))
+            problems.append(
+                Problem(
+                    f"{name.strip()} has {reads:g} reads",
+                    file=path,
+                    line=number,
+                    column=3,
+                    field=name.strip(),
+                    expected="a count of at least 0",
+                )
+            )
         level = (len(name) - len(name.lstrip(" "))) // 2
         stack = [(depth, part) for depth, part in stack if depth < level]
         if code == "U":
@@ -118,8 +141,10 @@ def read_kraken(text: str, path: Path) -> Raw:
             taxa[lineage] = taxa.get(lineage, 0.0) + reads
     if problems:
         raise ProfileError(problems[:10])
-    notes = ["reads that Kraken 2 placed above the genus stay at that rank; host, viral and fungal reads are set apart"]
-    sample = re.sub(r"([._-](kraken2?|report|kreport|bracken|k2report)\w*)+$", "", path.name.rsplit(".", 1)[0])
+    notes = ["reads placed above the genus stay at that rank; host, viral and fungal reads are set apart"]
+    sample = re.sub(
+        r"([._-](kraken2?|report|kreport|bracken|k2report)\w*)+$", "", path.name.rsplit(".", 1)[0]
+    )
     values = np.array(list(taxa.values()), dtype=np.float64)[:, None]
     return Raw("Kraken 2 report", [sample], list(taxa), values, np.array([apart]), notes)
 
@@ -133,10 +158,15 @@ def read_bracken(table: Grid, path: Path) -> Raw:
     """Read the re-estimated reads of one sample, or of several in a combined table."""
     levels = {row[table.header.index("taxonomy_lvl")] for row in table.rows}
     if len(levels) > 1:
-        raise ProfileError(Problem(
-            f"holds taxa of several ranks ({', '.join(sorted(levels))})", file=path, field="taxonomy_lvl",
-            expected="one rank, S or G", remedy="run Bracken for one level, or pass the Kraken 2 report",
-        ))
+        raise ProfileError(
+            Problem(
+                f"holds taxa of several ranks ({', '.join(sorted(levels))})",
+                file=path,
+                field="taxonomy_lvl",
+                expected="one rank, S or G",
+                remedy="run Bracken for one level, or pass the Kraken 2 report",
+            )
+        )
     if "new_est_reads" in table.header:
         columns = [table.header.index("new_est_reads")]
         samples = [re.sub(r"([._-](bracken|species|genus)\w*)+$", "", path.name.rsplit(".", 1)[0])]

@@ -32,7 +32,7 @@ _APART = {"unclassified", "unknown"}
 
 
 def taxon_share(names: Sequence[str]) -> float:
-    """The share of names that are taxa: a lineage, a MetaPhlAn bin, or a genus or family of the mapping table."""
+    """The share of names that are taxa: lineages, MetaPhlAn bins, genera or families of the mapping table."""
     mapping = guild_map()
     picked = [name for name in names if name.strip()]
     picked = picked[:: max(1, len(picked) // _LOOKED_AT)]
@@ -47,7 +47,7 @@ def taxon_share(names: Sequence[str]) -> float:
 
 
 def read_taxonomy(table: Grid, path: Path) -> dict[str, str]:
-    """Read a QIIME 2 taxonomy (``Feature ID``, ``Taxon``). Raises ProfileError for a feature that stands twice."""
+    """Read a QIIME 2 taxonomy (``Feature ID``, ``Taxon``); ProfileError for a feature with two lineages."""
     header = [name.casefold() for name in table.header]
     taxon = header.index("taxon")
     out: dict[str, str] = {}
@@ -56,8 +56,15 @@ def read_taxonomy(table: Grid, path: Path) -> dict[str, str]:
         if row[0].startswith("#q2:types"):
             continue
         if out.setdefault(row[0], row[taxon]) != row[taxon]:
-            problems.append(Problem(f"feature {row[0]} has two lineages", file=path, line=line, field=row[0],
-                                    remedy="keep one line for each feature"))
+            problems.append(
+                Problem(
+                    f"feature {row[0]} has two lineages",
+                    file=path,
+                    line=line,
+                    field=row[0],
+                    remedy="keep one line for each feature",
+                )
+            )
     if problems:
         raise ProfileError(problems[:10])
     return out
@@ -73,20 +80,29 @@ def read_table(table: Grid, path: Path, taxonomy: Mapping[str, str] | None) -> R
     if taxonomy and sum(name in taxonomy for name in first) > len(first) // 2:
         missing = [name for name in first if name not in taxonomy]
         if missing:
-            raise ProfileError(Problem(
-                f"{len(missing)} features have no taxonomy, such as {missing[0]!r}", file=path, field=missing[0],
-                expected="a taxonomy for every feature", remedy="pass the taxonomy that belongs to this table",
-            ))
+            raise ProfileError(
+                Problem(
+                    f"{len(missing)} features have no taxonomy, such as {missing[0]!r}",
+                    file=path,
+                    field=missing[0],
+                    expected="a taxonomy for every feature",
+                    remedy="pass the taxonomy that belongs to this table",
+                )
+            )
         return _wide(table, path, [taxonomy[name] for name in first], skip={0})
     down, across = taxon_share(first), taxon_share(table.header[1:])
     if max(down, across) < _TAXON_SHARE:
-        raise ProfileError(Problem(
-            f"neither the header nor the first column holds names of taxa (first cells: {table.header[1:4]}, {first[:3]})",
-            file=path, line=table.lines[0] - 1, field=table.header[0] or "header",
-            expected="taxa such as g__Bacteroides, Faecalibacterium prausnitzii or full lineages on one axis, samples"
-            " on the other",
-            remedy="pass the taxonomy of the features too, or name the taxa",
-        ))
+        raise ProfileError(
+            Problem(
+                f"neither the header nor the first column holds taxa ({table.header[1:4]}, {first[:3]})",
+                file=path,
+                line=table.lines[0] - 1,
+                field=table.header[0] or "header",
+                expected="taxa (g__Bacteroides, Faecalibacterium prausnitzii, lineages) on one axis, samples"
+                " on the other",
+                remedy="pass the taxonomy of the features too, or name the taxa",
+            )
+        )
     if down >= across:
         return _wide(table, path, first, skip={0})
     return _long(table, path)
@@ -99,9 +115,16 @@ def _wide(table: Grid, path: Path, taxa: list[str], skip: set[int]) -> Raw:
     values, problems = numbers(table, columns, path)
     problems += _twice(samples, path, [table.lines[0] - 1] * len(samples), [i + 1 for i in columns])
     problems += [
-        Problem(f"{taxon} stands among the taxa", file=path, line=line, field=taxon, expected="a taxon",
-                remedy="move it to the sample metadata and pass that with --metadata")
-        for taxon, line in zip(taxa, table.lines, strict=True) if _NOT_TAXA.match(taxon)
+        Problem(
+            f"{taxon} stands among the taxa",
+            file=path,
+            line=line,
+            field=taxon,
+            expected="a taxon",
+            remedy="move it to the sample metadata and pass that with --metadata",
+        )
+        for taxon, line in zip(taxa, table.lines, strict=True)
+        if _NOT_TAXA.match(taxon)
     ]
     if problems:
         raise ProfileError(problems)
@@ -115,9 +138,15 @@ def _long(table: Grid, path: Path) -> Raw:
     problems = _twice(samples, path, table.lines, [1] * len(samples))
     foreign = [i for i in columns if _NOT_TAXA.match(table.header[i])]
     problems += [
-        Problem(f"the column {table.header[i]!r} is no taxon", file=path, line=table.lines[0] - 1, column=i + 1,
-                field=table.header[i], expected="taxa only",
-                remedy="move it to a table of its own and pass that with --metadata")
+        Problem(
+            f"the column {table.header[i]!r} is no taxon",
+            file=path,
+            line=table.lines[0] - 1,
+            column=i + 1,
+            field=table.header[i],
+            expected="taxa only",
+            remedy="move it to a table of its own and pass that with --metadata",
+        )
         for i in foreign
     ]
     values, wrong = numbers(table, [i for i in columns if i not in foreign], path)
@@ -138,8 +167,15 @@ def _twice(samples: list[str], path: Path, lines: Sequence[int], columns: Sequen
     problems = []
     for i, (name, line, column) in enumerate(zip(samples, lines, columns, strict=True)):
         if seen.setdefault(name, i) != i:
-            problems.append(Problem(
-                f"sample {name!r} stands twice", file=path, line=line, column=column, field=name,
-                expected="one row or column per sample", remedy="add the runs of one sample together, or name them apart",
-            ))
+            problems.append(
+                Problem(
+                    f"sample {name!r} stands twice",
+                    file=path,
+                    line=line,
+                    column=column,
+                    field=name,
+                    expected="one row or column per sample",
+                    remedy="add the runs of one sample together, or name them apart",
+                )
+            )
     return problems[:10]

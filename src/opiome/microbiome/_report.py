@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -33,11 +33,13 @@ def guild_names() -> dict[str, str]:
     lines = (files("opiome.model") / "guilds.tsv").read_text(encoding="utf-8").splitlines()
     header = lines[0].split("\t")
     key, name = header.index("id"), header.index("name")
-    return {cells[key]: cells[name] for cells in (line.split("\t") for line in lines[1:]) if cells[key] in GUILDS}
+    return {
+        cells[key]: cells[name] for cells in (line.split("\t") for line in lines[1:]) if cells[key] in GUILDS
+    }
 
 
 def _distributions(analysis: Analysis) -> list[dict[str, str]]:
-    shown = (
+    shown: tuple[tuple[str, dict[str, Any]], ...] = (
         ("shannon", {}),
         ("akkermansia", {"logarithmic": True, "fraction": True, "marks": ((0.04799, "high from 4.8 %"),)}),
         ("dysbiosis", {}),
@@ -49,9 +51,16 @@ def _distributions(analysis: Analysis) -> list[dict[str, str]]:
         if all(value is None for value in values):
             continue
         measure = definitions()[name]
-        svg = figures.strips(measure.label, values, analysis.profile.samples, analysis.groups, **more)  # type: ignore[arg-type]
-        panels.append({"svg": svg, "label": measure.label, "unit": measure.unit if name != "akkermansia" else "",
-                       "definition": measure.definition, "source": measure.source})
+        svg = figures.strips(measure.label, values, analysis.profile.samples, analysis.groups, **more)
+        panels.append(
+            {
+                "svg": svg,
+                "label": measure.label,
+                "unit": measure.unit if name != "akkermansia" else "",
+                "definition": measure.definition,
+                "source": measure.source,
+            }
+        )
     return panels
 
 
@@ -62,9 +71,17 @@ def _summary(analysis: Analysis) -> list[dict[str, str]]:
     for k, guild in enumerate(GUILDS):
         x = 100.0 * analysis.guilds.fractions[:, k]
         low, middle, high = np.quantile(x, [0.25, 0.5, 0.75])
-        out.append({"id": guild, "name": names[guild], "colour": figures.COLOURS[guild], "mean": f"{x.mean():.1f}",
-                    "median": f"{middle:.2g}" if middle < 10 else f"{middle:.0f}",  # noqa: PLR2004
-                    "range": f"{low:.2g} to {high:.2g}", "seen": f"{100 * (x > 0).mean():.0f}"})
+        out.append(
+            {
+                "id": guild,
+                "name": names[guild],
+                "colour": figures.COLOURS[guild],
+                "mean": f"{x.mean():.1f}",
+                "median": f"{middle:.2g}" if middle < 10 else f"{middle:.0f}",  # noqa: PLR2004
+                "range": f"{low:.2g} to {high:.2g}",
+                "seen": f"{100 * (x > 0).mean():.0f}",
+            }
+        )
     return out
 
 
@@ -73,14 +90,25 @@ def _flag_rows(analysis: Analysis) -> list[dict[str, str]]:
     for flag in analysis.flags:
         by_flag.setdefault(flag.flag, []).append(f"{flag.sample} ({flag.detail})")
     return [
-        {"flag": name, "meaning": meaning, "n": str(len(by_flag[name])),
-         "samples": ", ".join(by_flag[name][:_MOST_FLAGS])
-         + (f" and {len(by_flag[name]) - _MOST_FLAGS} more, in flags.tsv" if len(by_flag[name]) > _MOST_FLAGS else "")}
-        for name, meaning in FLAGS.items() if name in by_flag
+        {
+            "flag": name,
+            "meaning": meaning,
+            "n": str(len(by_flag[name])),
+            "samples": ", ".join(by_flag[name][:_MOST_FLAGS])
+            + (
+                f" and {len(by_flag[name]) - _MOST_FLAGS} more, in flags.tsv"
+                if len(by_flag[name]) > _MOST_FLAGS
+                else ""
+            ),
+        }
+        for name, meaning in FLAGS.items()
+        if name in by_flag
     ]
 
 
-def write_report(analysis: Analysis, path: Path, cohort: pl.DataFrame, distribution: GuildDistribution | None) -> None:
+def write_report(
+    analysis: Analysis, path: Path, cohort: pl.DataFrame, distribution: GuildDistribution | None
+) -> None:
     """Write the report of a set of samples; ``cohort`` and ``distribution`` are what was made of them."""
     from jinja2 import Environment, StrictUndefined
 
@@ -99,7 +127,9 @@ def write_report(analysis: Analysis, path: Path, cohort: pl.DataFrame, distribut
         "accepted": int(analysis.accepted.sum()),
         "format": profile.format,
         "kind": "reads" if profile.kind == "counts" else "fractions",
-        "depth": None if profile.kind != "counts" else f"{np.median(profile.depth):,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}"),
+        "depth": None
+        if profile.kind != "counts"
+        else f"{np.median(profile.depth):,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}"),
         "mapped": f"{100 * guilds.mapped.mean():.1f}",
         "at_genus": f"{100 * guilds.mapped_at_genus.mean():.1f}",
         "family": f"{100 * guilds.by_level['family'].mean():.1f}",
@@ -114,7 +144,12 @@ def write_report(analysis: Analysis, path: Path, cohort: pl.DataFrame, distribut
         "summary": _summary(analysis),
         "no_guild": figures.NO_GUILD,
         "ordination": figures.ordination(
-            analysis.points, analysis.explained, profile.samples, analysis.subjects, analysis.groups, outliers
+            analysis.points,
+            analysis.explained,
+            samples=profile.samples,
+            subjects=analysis.subjects,
+            groups=analysis.groups,
+            outliers=outliers,
         ),
         "groups": [(name, figures.GROUPS[k % len(figures.GROUPS)]) for k, name in enumerate(groups)],
         "repeated": len(set(analysis.subjects)) < len(profile.samples),
@@ -122,8 +157,13 @@ def write_report(analysis: Analysis, path: Path, cohort: pl.DataFrame, distribut
         "distributions": _distributions(analysis),
         "coverage": figures.coverage(dict(guilds.by_level), guilds.inherited),
         "unmapped": [
-            {"taxon": row["taxon"], "rank": row["rank"], "mean": f"{100 * row['mean']:.2f}", "max": f"{100 * row['max']:.1f}",
-             "reason": row["reason"]}
+            {
+                "taxon": row["taxon"],
+                "rank": row["rank"],
+                "mean": f"{100 * row['mean']:.2f}",
+                "max": f"{100 * row['max']:.1f}",
+                "reason": row["reason"],
+            }
             for row in unmapped.iter_rows(named=True)
         ],
         "flags": _flag_rows(analysis),
@@ -135,7 +175,9 @@ def write_report(analysis: Analysis, path: Path, cohort: pl.DataFrame, distribut
         "definitions": [d for d in definitions().values() if d.id in analysis.measures.columns],
     }
     folder = files("opiome.microbiome") / "templates"
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     template = environment.from_string((folder / "cohort.html").read_text(encoding="utf-8"))
     style = (folder / "cohort.css").read_text(encoding="utf-8")
     path.write_text(template.render(style=style, **content), encoding="utf-8")

@@ -27,11 +27,12 @@ _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 @dataclass(frozen=True, eq=False)
 class GuildDistribution:
-    """A logistic-normal distribution of guild compositions (Aitchison and Shen 1980, doi:10.1093/biomet/67.2.261).
+    """A logistic-normal distribution of guild compositions.
 
-    ``mean`` (6,) and ``between`` (6, 6) in ilr coordinates describe people; ``within`` (6, 6) the differences between
-    samples of one person (None without repeats). ``shrinkage`` is the weight of the diagonal in ``between``.
-    ``people`` (n, 7) are the compositions that it was fitted to, one per person.
+    ``mean`` (6,) and ``between`` (6, 6) in ilr coordinates describe people; ``within`` (6, 6) the differences
+    between samples of one person (None without repeats). ``shrinkage`` is the weight of the diagonal in
+    ``between``. ``people`` (n, 7) are the compositions that it was fitted to, one per person.
+    Source: Aitchison and Shen 1980, doi:10.1093/biomet/67.2.261.
     """
 
     mean: NDArray[np.float64]
@@ -42,7 +43,7 @@ class GuildDistribution:
     people: NDArray[np.float64]
 
     def draw(self, n: int, seed: int, first: int = 0) -> NDArray[np.float64]:
-        """Compositions (n, 7) of the people ``first`` .. ``first + n - 1``; person k is the same in every draw."""
+        """Compositions (n, 7) of the people from ``first`` on; person k is the same in every draw."""
         d = len(self.mean)
         z = normal(seed, "microbiome", np.arange(first, first + n)[:, None], draw=np.arange(d)[None, :])
         factor = np.linalg.cholesky(self.between)
@@ -53,14 +54,21 @@ class GuildDistribution:
         return ilr_inverse(y + self.mean)
 
     def comparison(self, drawn: NDArray[np.float64]) -> pl.DataFrame:
-        """Quantiles of each guild among the people fitted and the people drawn: ``guild quantile fitted drawn``."""
+        """Quantiles among the people fitted and drawn: a frame ``guild quantile fitted drawn``."""
         import polars as pl
 
-        return pl.DataFrame([
-            {"guild": guild, "quantile": q, "fitted": float(np.quantile(self.people[:, i], q)),
-             "drawn": float(np.quantile(drawn[:, i], q))}
-            for i, guild in enumerate(GUILDS) for q in _QUANTILES
-        ])
+        return pl.DataFrame(
+            [
+                {
+                    "guild": guild,
+                    "quantile": q,
+                    "fitted": float(np.quantile(self.people[:, i], q)),
+                    "drawn": float(np.quantile(drawn[:, i], q)),
+                }
+                for i, guild in enumerate(GUILDS)
+                for q in _QUANTILES
+            ]
+        )
 
 
 def fit_distribution(
@@ -68,17 +76,22 @@ def fit_distribution(
 ) -> GuildDistribution:
     """Fit people's guild compositions (n_samples, 7); repeated samples of one person count as one person.
 
-    Zeros are replaced by 65 % of each sample's detection limit. The covariance between people is that of the person
-    means less the part that the samples within people explain (one-way random effects), shrunk to its diagonal.
+    Zeros are replaced by 65 % of each sample's detection limit. The covariance between people is that of
+    the person means less the part that the samples within people explain (one-way random effects), shrunk
+    to its diagonal.
     Raises ProfileError for fewer than 8 people.
     """
     y = ilr(replace_zeros(composition, detection))
     people, means = person_means(y, subjects)
     if len(people) < _FEWEST:
-        raise ProfileError(Problem(
-            f"the table holds {len(people)} people", field="patients", expected=f"at least {_FEWEST} to fit a distribution",
-            remedy="use each sample as one patient: leave --patients out",
-        ))
+        raise ProfileError(
+            Problem(
+                f"the table holds {len(people)} people",
+                field="patients",
+                expected=f"at least {_FEWEST} to fit a distribution",
+                remedy="use each sample as one patient: leave --patients out",
+            )
+        )
     covariance, weight = shrunk_covariance(means)
     within = None
     if len(people) < len(y):

@@ -44,29 +44,41 @@ def gunzip(data: bytes, path: Path) -> bytes:
         with gzip.GzipFile(fileobj=io.BytesIO(data)) as stream:
             unpacked = stream.read(limit + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise ProfileError(Problem(
-            f"the gzip stream is broken ({error})", file=path, remedy="copy or download the file again",
-        )) from error
+        raise ProfileError(
+            Problem(
+                f"the gzip stream is broken ({error})",
+                file=path,
+                remedy="copy or download the file again",
+            )
+        ) from error
     if len(unpacked) > limit:
-        raise ProfileError(Problem(
-            f"unpacks to more than {limit} bytes from {len(data)}", file=path,
-            expected=f"at most {MAX_RATIO} times its packed size", remedy="unpack it yourself if you trust it",
-        ))
+        raise ProfileError(
+            Problem(
+                f"unpacks to more than {limit} bytes from {len(data)}",
+                file=path,
+                expected=f"at most {MAX_RATIO} times its packed size",
+                remedy="unpack it yourself if you trust it",
+            )
+        )
     return unpacked
 
 
 def decode(data: bytes, path: Path) -> str:
-    """Decode UTF-8 (or UTF-16 with a byte-order mark). Raises ProfileError with the place of the first bad byte."""
+    """Decode UTF-8, or UTF-16 with a byte-order mark; ProfileError with the place of the first bad byte."""
     encoding = "utf-16" if data[:2] in {b"\xff\xfe", b"\xfe\xff"} else "utf-8-sig"
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise ProfileError(Problem(
-            f"byte {error.start} is not {encoding} text", file=path, line=line,
-            expected="a table saved as UTF-8, or a BIOM, .qza, MetaPhlAn, Kraken 2 or Bracken file",
-            remedy="save the table as UTF-8",
-        )) from error
+        raise ProfileError(
+            Problem(
+                f"byte {error.start} is not {encoding} text",
+                file=path,
+                line=line,
+                expected="a table saved as UTF-8, or a BIOM, .qza, MetaPhlAn, Kraken 2 or Bracken file",
+                remedy="save the table as UTF-8",
+            )
+        ) from error
 
 
 def separator(line: str) -> str:
@@ -79,7 +91,8 @@ def separator(line: str) -> str:
 def grid(text: str, path: Path, *, header_comment: bool = True) -> Grid:
     """Split a text table into cells; lines that start with ``#`` before the header are comments.
 
-    The last of these comments is the header if it has as many cells as the first row (``#OTU ID``, ``#clade_name``).
+    The last of these comments is the header if it has as many cells as the first row (``#OTU ID``,
+    ``#clade_name``).
     Raises ProfileError for an empty table and for every line with another number of cells than the header.
     """
     comments: list[str] = []
@@ -96,10 +109,14 @@ def grid(text: str, path: Path, *, header_comment: bool = True) -> Grid:
         if header_comment and comments and comments[-1].count(mark) == body[0][1].count(mark) > 0:
             body.insert(0, (body[0][0] - 1, comments.pop().lstrip("#").lstrip()))
     if len(body) < 2:  # noqa: PLR2004
-        raise ProfileError(Problem(
-            "holds no table", file=path, expected="a header line and at least one row",
-            remedy="check that the pipeline finished and that the file is complete",
-        ))
+        raise ProfileError(
+            Problem(
+                "holds no table",
+                file=path,
+                expected="a header line and at least one row",
+                remedy="check that the pipeline finished and that the file is complete",
+            )
+        )
     mark = separator(body[0][1])
     cells = list(csv.reader((line for _, line in body), delimiter=mark))
     cells = [[cell.strip() for cell in row] for row in cells]
@@ -107,14 +124,20 @@ def grid(text: str, path: Path, *, header_comment: bool = True) -> Grid:
     if rows and len(header) == len(rows[0]) - 1:  # R's write.table leaves out the corner
         header = ["", *header]
     if len(cells) != len(body):
-        raise ProfileError(Problem("a quoted cell runs over several lines", file=path, remedy="close the quotation"))
+        raise ProfileError(
+            Problem("a quoted cell runs over several lines", file=path, remedy="close the quotation")
+        )
     lines = [number for number, _ in body[1:]]
     problems = [
         Problem(
-            f"has {len(row)} cells", file=path, line=line, expected=f"{len(header)}, as in the header",
+            f"has {len(row)} cells",
+            file=path,
+            line=line,
+            expected=f"{len(header)}, as in the header",
             remedy="the file may be truncated, or a name may hold the separator: quote it",
         )
-        for row, line in zip(rows, lines, strict=True) if len(row) != len(header)
+        for row, line in zip(rows, lines, strict=True)
+        if len(row) != len(header)
     ]
     if problems:
         raise ProfileError(shorten(problems))
@@ -144,7 +167,7 @@ def numbers(table: Grid, columns: Sequence[int], path: Path) -> tuple[NDArray[np
     return out, shorten(problems)
 
 
-def _cell_problems(
+def _cell_problems(  # noqa: PLR0917 (one call)
     table: Grid, columns: Sequence[int], cells: Iterable[str], row: list[str], line: int, path: Path
 ) -> list[Problem]:
     problems = []
@@ -162,8 +185,15 @@ def _cell_problems(
             remedy = "write numbers with a decimal point"
         else:
             remedy = "correct the cell, or pass text columns as --metadata"
-        problems.append(Problem(
-            f"the cell is {cell!r}", file=path, line=line, column=c + 1, field=name,
-            expected="a count or fraction of at least 0", remedy=remedy,
-        ))
+        problems.append(
+            Problem(
+                f"the cell is {cell!r}",
+                file=path,
+                line=line,
+                column=c + 1,
+                field=name,
+                expected="a count or fraction of at least 0",
+                remedy=remedy,
+            )
+        )
     return problems

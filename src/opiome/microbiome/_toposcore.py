@@ -1,9 +1,9 @@
 """The score of favourable against unfavourable species of Derosa et al. (Cell 2024), recomputed from species.
 
-The score is (n2 / 45 - n1 / 37 + 1) / 2, with n1 and n2 the numbers of detected species of the lists SIG1 (37, seen
-with resistance to checkpoint inhibitors) and SIG2 (45, seen with response). At or below 0.5351 the class is SIG1, at
-or above 0.7911 SIG2; in between (``Gray``) *Akkermansia* decides: present below 4.799 % speaks for response, absence
-or more speaks against. Source: doi:10.1016/j.cell.2024.05.029.
+The score is (n2 / 45 - n1 / 37 + 1) / 2, with n1 and n2 the numbers of detected species of the lists SIG1
+(37, seen with resistance to checkpoint inhibitors) and SIG2 (45, seen with response). At or below 0.5351
+the class is SIG1, at or above 0.7911 SIG2; in between (``Gray``) *Akkermansia* decides: present below 4.799
+% speaks for response, absence or more speaks against. Source: doi:10.1016/j.cell.2024.05.029.
 """
 
 from __future__ import annotations
