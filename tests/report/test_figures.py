@@ -15,7 +15,7 @@ from opiome.report._bands import _apart, band_panel
 from opiome.report._biology import read_biology
 from opiome.report._courses import courses
 from opiome.report._flow import flow
-from opiome.report._map import arrows, draw_map
+from opiome.report._map import arrows, changes_by_arm, draw_map
 from opiome.report._palette import arm_styles, contrast, diverging, ink_on
 from opiome.report._phases import phases, shown_from
 from opiome.report._routes import Box, route
@@ -168,7 +168,7 @@ def test_the_map_draws_signs_and_contested_arrows(biology):
     }
     assert len(told) == len(arrows(biology.edges))
     assert all((dash is not None) == (", contested" in title) or ";" in title for title, dash in told.items())
-    assert any("Opioid at mu receptors lowers Colonic transit" in title for title in told)
+    assert any("Opioid at mu receptors lowers Colonic propulsion" in title for title in told)
 
 
 def test_a_panel_names_arms_and_phases(made, biology):
@@ -186,3 +186,31 @@ def test_the_picture_is_one_svg_file(results, tmp_path):
     assert "Does a peripheral antagonist relieve" in words
     assert "Butyrate flux" in words
     assert "Pain" in words
+
+
+def test_reasons_read_as_sentences(made):
+    counts = {
+        "screened": 9,
+        "excluded": {"sbm_per_week <= 2.5": 3, "ecog 0 to 2": 1, "baseline not solved": 2},
+    }
+    told = flow(read_tables(SimpleNamespace(**vars(made) | {"manifest": {"counts": counts}})))
+    assert told.excluded == {
+        "did not meet SBM per week ≤ 2.5": 3,
+        "baseline not solved": 2,
+        "did not meet ECOG 0 to 2": 1,
+    }
+
+
+def test_a_change_of_another_quantity_is_left_out(made, biology):
+    was = (
+        pl.when(pl.col("node") == "N2")
+        .then(pl.lit("something else"))
+        .otherwise("observable")
+        .alias("observable")
+    )
+    named = made.nodes.join(biology.nodes.select(node="id", observable="observable"), on="node").with_columns(
+        was
+    )
+    told = changes_by_arm(read_tables(SimpleNamespace(**vars(made) | {"nodes": named})), biology, "change")
+    assert "N2" not in told["active"]
+    assert told["active"]["N1"] == -1.9

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ArmFlow", "Flow", "flow"]
 
+_CONDITION = re.compile(r"[<>=]|\d to \d")
+_SPELT = {"<=": "≤", ">=": "≥", "egfr": "eGFR"} | {
+    word: word.upper() for word in ("bfi", "bm", "csbm", "ecog", "nrs", "ome", "sbm")
+}
 _COMPUTED = ("ok", "completed", "")
 """Outcomes of a patient whose simulation ran to the end."""
 
@@ -79,4 +84,8 @@ def _by_reason(given: object) -> dict[str, int]:
 
 
 def _plain(name: str) -> str:
-    return name.replace("_", " ").casefold() if name.isupper() else name.replace("_", " ")
+    """Return a reason as people read it; a condition of the study becomes what was not met."""
+    if name.isupper():
+        return name.replace("_", " ").casefold()
+    text = " ".join(_SPELT.get(word, word) for word in name.replace("_", " ").split(" "))
+    return f"did not meet {text}" if _CONDITION.search(name) else text

@@ -66,10 +66,18 @@ def arrows(edges: pl.DataFrame) -> list[Arrow]:
     return found
 
 
-def changes_by_arm(tables: Tables, column: str) -> dict[str, dict[str, float | None]]:
-    """Return log2 fold changes by arm and node; ``column`` is ``change`` or ``change_untreated``."""
+def changes_by_arm(tables: Tables, biology: Biology, column: str) -> dict[str, dict[str, float | None]]:
+    """Return log2 fold changes by arm and node; ``column`` is ``change`` or ``change_untreated``.
+
+    A change of another observable than the model has at that node now is left out.
+    """
+    nodes = tables.nodes
+    if "observable" in nodes.columns:
+        now = biology.nodes.select(node="id", now="observable")
+        same = (pl.col("observable") == pl.col("now")).fill_null(value=True)
+        nodes = nodes.join(now, on="node", how="left", maintain_order="left").filter(same)
     return {
-        arm: dict(tables.nodes.filter(pl.col("arm") == arm).select("node", column).iter_rows())
+        arm: dict(nodes.filter(pl.col("arm") == arm).select("node", column).iter_rows())
         for arm in tables.arms
     }
 

@@ -29,6 +29,10 @@ if TYPE_CHECKING:
 
 __all__ = ["html"]
 
+_GUILDS = (
+    "Shares of the bacteria in the rectosigmoid, each panel on its own scale. "
+    "Under each panel, the members of the guild."
+)
 _DAY = 24.0
 _LONG = 28 * _DAY
 """A background of this length or more is told in weeks."""
@@ -164,7 +168,7 @@ def _over_time(tables: Tables, biology: Biology) -> dict[str, Any]:
     return {
         "panels": [panel(course) for course in drawn if course.section == "main"],
         "guilds": [panel(course) for course in drawn if course.section == "guilds"],
-        "guild_note": "Share of the bacteria in the rectosigmoid, each panel on its own scale. Under it, who the guild stands for.",
+        "guild_note": _GUILDS,
         "missing": [title for key, title in expected() if key not in shown],
         "phase_note": " ".join(note for note in (_before(found, drawn), _visits(found)) if note),
     }
@@ -191,7 +195,7 @@ def _visits(found: Sequence[Phase]) -> str:
 def _maps(tables: Tables, biology: Biology, column: str, key: str) -> list[str]:
     if biology.nodes.is_empty():
         return []
-    changes = changes_by_arm(tables, column)
+    changes = changes_by_arm(tables, biology, column)
     arms = list(tables.arms)
     groups = [arms[place : place + ARMS_PER_MAP] for place in range(0, len(arms), ARMS_PER_MAP)] or [[]]
     return [
@@ -203,7 +207,10 @@ def _maps(tables: Tables, biology: Biology, column: str, key: str) -> list[str]:
 def _node_rows(tables: Tables, biology: Biology) -> list[dict[str, object]]:
     if tables.nodes.is_empty():
         return []
-    changes, untreated = changes_by_arm(tables, "change"), changes_by_arm(tables, "change_untreated")
+    changes, untreated = (
+        changes_by_arm(tables, biology, "change"),
+        changes_by_arm(tables, biology, "change_untreated"),
+    )
     return [
         {
             "label": node["label"],

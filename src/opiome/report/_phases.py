@@ -34,7 +34,8 @@ def phases(tables: Tables) -> list[Phase]:
     Without either, what lies before hour 0 is ``before randomisation`` and what lies after it ``treatment``.
     """
     study = tables.manifest.get("study")
-    durations = _durations(study) if isinstance(study, dict) else {}
+    study = study if isinstance(study, dict) else {}
+    durations = _durations(study)
     if len(durations) == len(_NAMES):
         run_in = -durations["run_in"]
         return [

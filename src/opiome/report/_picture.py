@@ -56,7 +56,7 @@ def picture(
         svg = band_panel(course, styles, tables.labels, found)
         parts.append(_placed(svg, left, _HEAD + _TITLE, PANEL_WIDTH, PANEL_HEIGHT))
     top = _HEAD + (_TITLE + PANEL_HEIGHT + 24 if parts else 0)
-    changes = changes_by_arm(tables, "change")
+    changes = changes_by_arm(tables, biology, "change")
     shown = {arm: changes[arm] for arm in tables.arms[:ARMS_PER_MAP]}
     parts.append(_placed(draw_map(biology, shown, tables.labels), _EDGE, top, MAP_WIDTH, MAP_HEIGHT))
     study = tables.manifest.get("study")

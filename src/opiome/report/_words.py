@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["answer", "decimals", "fold", "interval", "joined", "number", "quantity", "verdict"]
 
 ABSENT = "–"
+_FOLD_LIMIT = math.log2(100)
+"""Beyond this a fold change is from, or to, next to nothing; its size means little."""
 _SMALL = 1e-3
 """Below this a number is written with an exponent."""
 _MINUS = "\N{MINUS SIGN}"
@@ -66,7 +68,9 @@ def fold(change: float | None) -> str:
     """Return a log2 fold change as ``×1.5``; values under 1 as a fraction of what was (``×0.67``)."""
     if change is None or not math.isfinite(change):
         return "no value"
-    factor = 2.0 ** min(change, 64.0)
+    if abs(change) > _FOLD_LIMIT:
+        return "> ×100" if change > 0 else "< ×0.01"
+    factor = 2.0**change
     return f"×{number(factor, min(_decimals(factor), 2))}"
 
 
@@ -155,24 +159,24 @@ def _agreement(rows: Sequence[Row], contrasts: Sequence[Row]) -> list[str]:
     checks = [row for row in judged if row.role == "check"]
     if checks and len(checks) < len(judged):
         met = sum(bool(row.hit) for row in checks)
-        text += f"; of the {len(checks)} that calibration does not use, {met or 'none'}"
+        verb = "does" if met == 1 else "do"
+        text += f"; of the {len(checks)} that calibration does not use, {met or 'none'} {verb}"
     sentences = [text + "."]
     far = sum(row.far and bool(row.hit) for row in judged)
     if far:
         sentences.append(
-            f"Of those inside, {far} {'is' if far == 1 else 'are'} further from the published value than the "
-            "rule of this project allows (5 percentage points or 20 %, whichever is larger)."
+            f"Of those inside, {far} {'misses' if far == 1 else 'miss'} this project’s second rule, an error "
+            "of at most 5 percentage points or 20 %."
         )
     between = [row for row in contrasts if row.hit is not None]
     if between:
         held = sum(bool(row.hit) for row in between)
-        sentences.append(
-            f"Of {_small(len(between), 'published difference')} between arms, {held or 'none'} lie in it."
-        )
+        differences = _small(len(between), "published difference")
+        sentences.append(f"Of {differences} between arms, {held or 'none'} lie in that of the model.")
     misses += [row for row in between if not row.hit]
     if misses:
         shown = [
-            f"{_subject(row)} (model {row.model_text}, published {row.published_text})"
+            f"{_subject(row)} (model {number(row.estimate, row.digits)}, published {row.published_text})"
             for row in misses[:_SHOWN]
         ]
         more = len(misses) - len(shown)
@@ -181,7 +185,7 @@ def _agreement(rows: Sequence[Row], contrasts: Sequence[Row]) -> list[str]:
     return sentences
 
 
-_SHOWN = 4
+_SHOWN = 3
 
 
 def _subject(row: Row) -> str:
