@@ -76,3 +76,19 @@ def test_fixed_combination_is_both_drugs(half: Any) -> None:
     apart = half.model.compartments("oxycodone", "CR", "opioid")
     assert {name: parts[name] for name in apart} == apart
     assert parts["antagonist_depot_pr"] == pytest.approx(0.5 / 363.8 * 351.8, rel=1e-3)
+
+
+def test_brain_metastases_let_a_little_antagonist_in(half: Any) -> None:
+    effects = dict(half.model.parameters.select("id", "covariates").iter_rows())["blood_brain_leak"]
+    factor = float(effects.split("*")[1])
+    bound = [
+        half.course(
+            [MORPHINE_100, ANTAGONISTS["naloxegol 25"]],
+            336,
+            ["central_bound"],
+            parameters={"blood_brain_leak": leak},
+        ).mean("central_bound", 288, 333)
+        for leak in (half.defaults["blood_brain_leak"], factor * half.defaults["blood_brain_leak"])
+    ]
+    assert bound[0] < 0.02
+    assert 3 * bound[0] < bound[1] < 0.3
