@@ -25,8 +25,11 @@ def predecessors(graph: Graph, node: int) -> set[int]:
     return {a for a in values if graph.deps[a] >> 1}
 
 
-def kept(graph: Graph, rates: list[int]) -> list[int]:
-    """The intermediate nodes worth keeping, in the order in which they are computed."""
+def kept(graph: Graph, rates: list[int], slack: int) -> list[int]:
+    """The intermediate nodes worth keeping, in the order in which they are computed.
+
+    A vertex goes while that adds at most ``slack`` edges.
+    """
     order = [v for v in graph.order(rates) if graph.deps[v] >> 1 and not graph.is_boolean(v)]
     into = {v: predecessors(graph, v) for v in order}
     out: dict[int, set[int]] = {v: set() for v in order}
@@ -45,7 +48,7 @@ def kept(graph: Graph, rates: list[int]) -> list[int]:
         if v not in left or price != len(into[v]) * len(out[v]):
             continue
         new = sum(len(into[v] - into[s]) for s in out[v])
-        if new > len(into[v]) + len(out[v]):
+        if new > len(into[v]) + len(out[v]) + slack:
             continue
         left.discard(v)
         before, after = into.pop(v), out.pop(v)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opiome.engine._cut import kept
 from opiome.engine._derivatives import TIME, Derivatives
-from opiome.engine._lu import SparseLU, plan
+from opiome.engine._linear_system import build
 from opiome.engine._vector import LANES, VECTOR, Body, Emitter, literal
 
 if TYPE_CHECKING:
@@ -60,20 +59,11 @@ class Kernels:
         self.hoisted: dict[int, int] = {}
         self.unit: dict[int, bool] = {}  # pivots that are 1
         n = len(system.states)
-        # rows of the linear system: the states, then the kept intermediate results
-        self.kept = kept(self.graph, system.rates)
-        slopes = Derivatives(self.graph, n, self.kept)
-        self.entries = {
-            (i, variable - 1): node
-            for i, root in enumerate([*system.rates, *self.kept])
-            for variable, node in slopes.row(root).items()
-            if variable != TIME
-        }
-        self.rows = n + len(self.kept)
+        self.linear = build(system, method.stages)
+        self.entries, self.lu, self.rows = self.linear.entries, self.linear.lu, self.linear.rows
         in_time = Derivatives(self.graph, n)
         self.time_slopes = [in_time.diff(rate, TIME) for rate in system.rates]
         self.autonomous = all(node == self.graph.zero for node in self.time_slopes)
-        self.lu: SparseLU = plan(self.rows, set(self.entries))
 
     @property
     def layout(self) -> Layout:
@@ -170,8 +160,6 @@ class Kernels:
         slopes = [] if self.autonomous else self.time_slopes
         e.plan([*self.entries.values(), *s.rates, *slopes])
         diagonal = "" if rowwise else e.load("%diag", 0)
-        inverse: dict[int, str] = {}
-        upper: dict[tuple[int, int], str] = {}
         for i in lu.order:
             row: dict[int, str] = {i: literal(1.0)}
             if i < n:
@@ -185,20 +173,17 @@ class Kernels:
                     value = e.value(node)
                     row[j] = e.binary("fsub", row[j], value) if j == i else e.neg(value)
             for k in lu.lower[i]:
-                factor = e.binary("fmul", row[k], inverse[k]) if inverse[k] else row[k]
+                factor = row[k] if self.unit[k] else e.binary("fmul", row[k], e.load("%lu", lu.slot[k, k]))
                 e.store(factor, "%lu", lu.slot[i, k])
                 minus = e.neg(factor)
                 for j in lu.upper[k]:
-                    product = upper[k, j]
-                    row[j] = e.fma(minus, product, row[j]) if j in row else e.binary("fmul", minus, product)
-            unit = row[i] == literal(1.0)
-            inverse[i] = "" if unit else e.binary("fdiv", literal(1.0), row[i])
-            if not unit:
-                e.store(inverse[i], "%lu", lu.slot[i, i])
+                    above = e.load("%lu", lu.slot[k, j])
+                    row[j] = e.fma(minus, above, row[j]) if j in row else e.binary("fmul", minus, above)
+            self.unit[i] = row[i] == literal(1.0)
+            if not self.unit[i]:
+                e.store(e.binary("fdiv", literal(1.0), row[i]), "%lu", lu.slot[i, i])
             for j in lu.upper[i]:
-                upper[i, j] = row[j]
                 e.store(row[j], "%lu", lu.slot[i, j])
-            self.unit[i] = unit
         arguments = ", ".join(f"ptr noalias %{a}" for a in ("t", "y", "par", "pre", "diag", "f", "ft", "lu"))
         return _function("jaclu", arguments, e)
 
@@ -215,7 +200,7 @@ class Kernels:
             x[i] = value
         for i in reversed(lu.order):
             value = x[i]
-            for j in lu.upper[i]:
+            for j in reversed(lu.upper[i]):  # those known longest first: no long chain waits for the newest
                 if x[j]:
                     minus = e.neg(e.load("%lu", lu.slot[i, j]))
                     value = e.fma(minus, x[j], value) if value else e.binary("fmul", minus, x[j])
@@ -248,10 +233,11 @@ class Kernels:
         e.do("call void @jaclu(ptr %t, ptr %y, ptr %par, ptr %pre, ptr %ginv, ptr %f, ptr %ft, ptr %lu)")
         for k in range(m.stages):
             if k:
+                more = k > 1 and m.a[k][: k - 1] == m.a[k - 1]  # only one stage is added to the trial state before
                 with e.rows() as row:
-                    value = row.load("%y")
+                    value = row.load("%yt" if more else "%y")
                     for j, a in enumerate(m.a[k]):
-                        if a:
+                        if a and not (more and j < k - 1):
                             value = e.fma(literal(a), row.load(f"%u{j}"), value)
                     row.store(value, "%yt")
                 if m.alpha[k] and not self.autonomous:
@@ -310,21 +296,21 @@ class Kernels:
         """
         rtol = e.load("%ctrl", 0)
         floor = e.binary("fmul", rtol, literal(0.01))
-        e.store(literal(0.0), "%err", 0)
-        e.store(literal(0.0), "%work", 2)
-        with e.rows() as row:
-            u = row.load(estimate)
-            yn = e.binary("fadd", row.load("%yt"), u)
-            row.store(yn, "%yn")
-            least = e.fma(floor, row.load("%peak"), row.spread("%absolute"))
-            size = e.maximum(e.absolute(row.load("%y")), e.absolute(yn))
+        sums, low = [literal(0.0)] * 4, literal(0.0)
+        for i in range(n):  # straight code with four sums: each would wait for itself in a loop
+            u = e.load(estimate, i)
+            yn = e.binary("fadd", e.load("%yt", i), u)
+            e.store(yn, "%yn", i)
+            least = e.fma(floor, e.load("%peak", i), e.spread("%absolute", i))
+            size = e.maximum(e.absolute(e.load("%y", i)), e.absolute(yn))
             ratio = e.binary("fdiv", u, e.fma(rtol, size, least))
-            e.store(e.fma(ratio, ratio, e.load("%err", 0)), "%err", 0)
-            below = e.compare("olt", yn, e.binary("fmul", row.spread("%guard"), least))
-            e.store(e.choose(below, literal(16.0), e.load("%work", 2)), "%work", 2)
-        mean = e.binary("fmul", e.load("%err", 0), literal(1.0 / n))
+            sums[i % 4] = e.fma(ratio, ratio, sums[i % 4])
+            below = e.compare("olt", yn, e.binary("fmul", e.spread("%guard", i), least))
+            low = e.choose(below, literal(16.0), low)
+        total = e.binary("fadd", e.binary("fadd", sums[0], sums[1]), e.binary("fadd", sums[2], sums[3]))
+        mean = e.binary("fmul", total, literal(1.0 / n))
         # the guard must not hide a NaN: the mean is kept unless it is smaller
-        error = e.maximum(mean, e.load("%work", 2), keep_first_nan=True)
+        error = e.maximum(mean, low, keep_first_nan=True)
         e.store(error, "%err", 0)
         least = e.maximum(error, literal(1e-12))
         factor = e.exp(e.binary("fmul", e.log(least), literal(-0.5 / order)))
@@ -359,6 +345,13 @@ class Rows(Body):
         name = self.fresh()
         self.lines.append(f"  {name} = {text}")
         return name
+
+    def spread(self, base: str, row: int) -> str:
+        """One double per row, the same in every lane."""
+        p = self.put(f"getelementptr inbounds double, ptr {base}, i64 {row}")
+        x = self.put(f"load double, ptr {p}, align 8")
+        v = self.put(f"insertelement {VECTOR} undef, double {x}, i32 0")
+        return self.put(f"shufflevector {VECTOR} {v}, {VECTOR} undef, <8 x i32> zeroinitializer")
 
     def absolute(self, a: str) -> str:
         """Absolute value."""
@@ -407,13 +400,6 @@ class Row:
         p = self.e.put(f"getelementptr inbounds double, ptr {base}, i64 %off{self.k}")
         self.e.do(f"store {VECTOR} {value}, ptr {p}, align 64")
 
-    def spread(self, base: str) -> str:
-        """One double per row, the same in every lane."""
-        e = self.e
-        p = e.put(f"getelementptr inbounds double, ptr {base}, i64 {self.index}")
-        x = e.put(f"load double, ptr {p}, align 8")
-        v = e.put(f"insertelement {VECTOR} undef, double {x}, i32 0")
-        return e.put(f"shufflevector {VECTOR} {v}, {VECTOR} undef, <8 x i32> zeroinitializer")
 
 
 def _function(name: str, arguments: str, body: Body) -> str:

@@ -1,0 +1,61 @@
+"""The linear system of a Rosenbrock stage: its unknowns, its entries as graph nodes, its elimination plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opiome.engine._cut import kept
+from opiome.engine._derivatives import TIME, Derivatives
+from opiome.engine._lu import SparseLU, plan
+
+if TYPE_CHECKING:
+    from opiome.engine._system import System
+
+SLACKS = (-1, 0, 6, 10, 50)
+CANDIDATES = (1, 4, 8)
+DYNAMIC = 2  # the level of what changes in time
+
+
+@dataclass(frozen=True)
+class LinearSystem:
+    """Rows and columns are the states, then the kept intermediate results; ``entries[i, j]`` are derivatives."""
+
+    kept: list[int]
+    entries: dict[tuple[int, int], int]
+    lu: SparseLU
+    operations: int  # that compute the entries
+
+    @property
+    def rows(self) -> int:
+        """The number of unknowns."""
+        return len(self.lu.order)
+
+    def cost(self, stages: int) -> int:
+        """Operations of one step: the entries, one elimination, ``stages`` solves."""
+        return self.operations + self.lu.operations + stages * len(self.lu.slot)
+
+
+def build(system: System, stages: int) -> LinearSystem:
+    """The cheapest of a few ways to choose unknowns and pivots; small systems need no search."""
+    graph, n = system.graph, len(system.states)
+    best: LinearSystem | None = None
+    tried: set[tuple[int, ...]] = set()
+    for slack in SLACKS:
+        keep = kept(graph, system.rates, slack)
+        if tuple(keep) in tried:
+            continue
+        tried.add(tuple(keep))
+        slopes = Derivatives(graph, n, keep)
+        entries = {
+            (i, variable - 1): node
+            for i, root in enumerate([*system.rates, *keep])
+            for variable, node in slopes.row(root).items()
+            if variable != TIME
+        }
+        operations = sum(graph.level[node] == DYNAMIC for node in graph.order(entries.values()))
+        for candidates in CANDIDATES:
+            trial = LinearSystem(keep, entries, plan(n + len(keep), set(entries), candidates), operations)
+            if best is None or trial.cost(stages) < best.cost(stages):
+                best = trial
+    return best or LinearSystem([], {}, plan(n, set()), 0)
