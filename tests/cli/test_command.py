@@ -86,7 +86,7 @@ def test_help_is_there_at_once():
 
 
 def test_every_command_has_help(say):
-    for command in ("run", "lint", "studies", "model", "export"):
+    for command in _main._COMMANDS:
         code, out, _ = say(command, "--help")
         assert code == 0
         assert "Usage: opiome" in out
@@ -249,7 +249,7 @@ def test_export_writes_sbml_once(say, tmp_path):
 def test_studies_are_listed_with_their_titles(say):
     code, out, _ = say("studies")
     assert code == 0
-    assert [line.split()[0] for line in out.splitlines()] == ["compose-1", "compose-4", "first-opioid"]
+    assert {line.split()[0] for line in out.splitlines()} >= {"compose-1", "compose-4", "first-opioid"}
     assert "Naldemedine or placebo" in out
 
 
@@ -319,4 +319,4 @@ def test_what_the_machine_does_is_told_plainly(say, monkeypatch, error, expected
 
 def test_public_names_are_pinned():
     assert cli.__all__ == ["main"]
-    assert set(_main._COMMANDS) >= {"run", "lint", "studies", "model", "export"}
+    assert list(_main._COMMANDS) == ["run", "lint", "studies", "profile", "model", "export"]

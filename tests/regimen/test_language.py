@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from opiome.errors import DoseError
@@ -113,6 +113,7 @@ def test_every_problem_points_at_its_word(tables, case):
     assert "\n" not in str(caught.value.problems[0])
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.text(max_size=80))
 def test_any_text_is_read_or_refused_in_words(text):
     sentence = read(text)
@@ -124,6 +125,7 @@ def test_any_text_is_read_or_refused_in_words(text):
 WORDS = "morphine 30 -5 mg ug/h every 12 h daily twice as needed from to day 3 until for over on once stop"
 
 
+@settings(deadline=None)  # the machine may be busy
 @given(st.lists(st.sampled_from(WORDS.split()), max_size=12))
 def test_any_order_of_known_words_is_read_or_refused(tables, words):
     text = " ".join(words)

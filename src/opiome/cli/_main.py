@@ -26,6 +26,7 @@ _COMMANDS = {
     "run": ("_run", "run", "Simulate a study and write its report."),
     "lint": ("_studies", "lint", "Check a study file."),
     "studies": ("_studies", "studies", "List the studies that come with opiome."),
+    "profile": ("_profile", "profile", "Turn stool profiles into virtual patients and a report."),
     "model": ("_model", "model", "Look at the model: its tables, its problems, its names."),
     "export": ("_export", "export", "Write the model for another program."),
 }

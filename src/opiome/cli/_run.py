@@ -129,19 +129,22 @@ def _report(results: Results, folder: Path) -> Path:
 
 
 class _Bar:
-    """A progress bar on standard error, one line per phase."""
+    """Progress bars on a terminal, one per phase; they are gone when the run is over."""
 
     def __enter__(self) -> Self:
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+        console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description:<20}"),
             BarColumn(),
             TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
         )
         self._tasks: dict[str, TaskID] = {}
         self._progress.start()
