@@ -255,3 +255,9 @@ def test_a_report_that_cannot_be_written_is_told(results, tmp_path):
 def test_the_public_names():
     assert report.__all__ == ["html", "picture", "summary"]
     assert all(callable(getattr(report, name)) for name in report.__all__)
+
+
+def test_results_of_another_model_are_told(results, tmp_path):
+    for sha256, told in (("9f2c" * 16, False), ("0" * 64, True)):
+        written = report.html(results, tmp_path / "report.html", model=SimpleNamespace(sha256=sha256))
+        assert ("another version of the model" in written.read_text(encoding="utf-8")) is told

@@ -43,7 +43,7 @@ def _walk(part: Mapping[str, object], prefix: str) -> Iterator[tuple[str, str]]:
             if any(isinstance(inner, (dict, list)) for inner in value.values()):
                 yield from _walk(value, f"{path}: ")
             else:
-                yield path, ", ".join(f"{key} {_text(inner)}" for key, inner in value.items()) or "none"
+                yield path, "; ".join(f"{key}: {_text(inner)}" for key, inner in value.items()) or "none"
         elif isinstance(value, (list, tuple)):
             yield path, ", ".join(_text(item) for item in value) or "none"
         elif value is not None:

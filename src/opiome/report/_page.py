@@ -63,7 +63,8 @@ def html(results: object, path: str | Path, model: object = None) -> Path:
     Raises:
         ResultsError: The results cannot be read, or the file cannot be written.
     """
-    page = _render(read_tables(results), read_biology(model))
+    tables = read_tables(results)
+    page = _render(tables, read_biology(model), other_model=_differs(tables, model))
     target = Path(path)
     try:
         # Written beside the target and moved there, so that a full disk leaves no half report behind.
@@ -84,7 +85,14 @@ def html(results: object, path: str | Path, model: object = None) -> Path:
     return target
 
 
-def _render(tables: Tables, biology: Biology) -> str:
+def _differs(tables: Tables, model: object) -> bool:
+    """Return whether the results come from another version of the model than ``model``."""
+    ran = tables.manifest.get("model")
+    known = (ran.get("sha256") if isinstance(ran, dict) else None, getattr(model, "sha256", None))
+    return None not in known and known[0] != known[1]
+
+
+def _render(tables: Tables, biology: Biology, *, other_model: bool) -> str:
     environment = Environment(
         loader=FunctionLoader(_resource), autoescape=True, undefined=StrictUndefined, trim_blocks=True
     )
@@ -93,6 +101,7 @@ def _render(tables: Tables, biology: Biology) -> str:
         contents=_CONTENTS,
         count=_count,
         number=number,
+        other_model=other_model,
         **_context(tables, biology),
     )
 
