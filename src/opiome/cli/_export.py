@@ -18,15 +18,9 @@ __all__ = ["export"]
 def export(file: Path, species: str, force: bool) -> None:  # noqa: FBT001  # click passes flags by name
     """Write the model as SBML Level 3, for any simulator that reads it."""
     from opiome import load_model
+    from opiome.exchange import export_sbml
 
     if file.exists() and not force:
         raise InputError(Problem("exists already", file=file, remedy="name another file or add --force"))
-    model = load_model(species=species)
-    try:
-        file.write_text(model.sbml, encoding="utf-8")
-    except OSError as error:
-        problem = Problem(
-            f"cannot be written ({error.strerror})", file=file, remedy="name a file in a folder of yours"
-        )
-        raise InputError(problem) from error
+    export_sbml(file, load_model(species=species), overwrite=force)
     click.echo(file.resolve())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["annotate", "identifiers"]
 
-_DOI = re.compile(r"(?:doi:|doi\.org/)\s*(10\.\d{4,9}/[^\s;,]+)", re.IGNORECASE)
+_DOI = re.compile(r"\b(10\.\d{4,9}/[^\s;,]+)")
 _PUBMED = re.compile(r"PMID:?\s*(\d+)", re.IGNORECASE)
 _CENTRAL = re.compile(r"\b(PMC\d+)\b")
 _REVIEW = "10.3390/ijms25147999"  # the review whose map the model makes executable
