@@ -113,7 +113,11 @@ class Bowel:
         )
 
     def day(
-        self, number: int, start: float, signs: Mapping[str, NDArray[np.float64]], factor: float = 1.0
+        self,
+        number: int,
+        start: float,
+        signs: Mapping[str, NDArray[np.float64]],
+        factor: float | NDArray[np.float64] = 1.0,
     ) -> Movements:
         """Pass one day.
 
@@ -122,12 +126,12 @@ class Bowel:
             start: hours since randomisation at the start of the day.
             signs: the observables of :data:`SIGNS` in the middle of each hour, shape (n, 24); a rate that is
                 not a number (a failed patient) counts as 0.
-            factor: the non-specific effect of the trial on the rate.
+            factor: the non-specific effect of the trial on the rate, a number or shape (n,).
 
         Returns:
             The movements of the day, ordered by patient and time.
         """
-        rate = np.nan_to_num(signs["bm_rate"], nan=0.0) * self._variation(number)[:, None] * factor
+        rate = np.nan_to_num(signs["bm_rate"], nan=0.0) * (self._variation(number) * factor)[:, None]
         hazard = np.maximum(rate, 0.0) * np.asarray(self.numbers.rhythm)
         reached = np.cumsum(hazard, axis=1)
         total = reached[:, -1]

@@ -87,7 +87,7 @@ class Rules:
     Attributes:
         seed: the study seed.
         numbers: the diary's numbers.
-        effect: the non-specific effect of the trial on the evacuation rate.
+        effect: the non-specific effect of the trial on the evacuation rate, a number or shape (n,).
         rescue_after: hours without a movement until the rescue laxative is taken; None without one.
         rescue_every: the shortest time between two rescue doses (h).
         rescue_doses: patient rows and times (h, the model's) to event rows.
@@ -96,7 +96,7 @@ class Rules:
 
     seed: int
     numbers: DiaryNumbers
-    effect: float = 1.0
+    effect: float | NDArray[np.float64] = 1.0
     rescue_after: float | None = None
     rescue_every: float = 24.0
     rescue_doses: Callable[[NDArray[np.intp], NDArray[np.float64]], EventTable] | None = None

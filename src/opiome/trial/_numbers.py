@@ -25,6 +25,7 @@ class DiaryNumbers:
     day_sd: float
     week_sd: float
     spell_sd: float
+    nonspecific_sd: float
     person_share: float
     bristol_sd: float
     hard_form: float

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from opiome import streams
 from opiome.errors import Problem, StudyError
 from opiome.trial._compare import compare
 from opiome.trial._live import Group, Rules, live
@@ -176,7 +177,7 @@ def _treat(
     rules = Rules(
         seed=setting.seed,
         numbers=setting.numbers,
-        effect=study.nonspecific_effect.median,
+        effect=_nonspecific_effect(setting, cohort.ids),
         rescue_after=rescue.after if rescue else None,
         rescue_every=(therapy.rescue.every or _DAY) if therapy.rescue else _DAY,
         rescue_doses=therapy.rescue_doses if rescue else None,
@@ -185,6 +186,12 @@ def _treat(
     days = range(setting.lead, setting.days)
     live(ensemble, group, days, rules, watch=setting.watch, day_done=day_done)
     return group, np.asarray(ensemble.outcome, dtype=np.int64)
+
+
+def _nonspecific_effect(setting: Setting, patients: NDArray[np.int64]) -> NDArray[np.float64]:
+    """What being in the trial does to each one's evacuation rate, in any arm; its median is the study's."""
+    score = streams.normal(setting.seed, "nonspecific effect", patients)
+    return setting.study.nonspecific_effect.median * streams.exp(setting.numbers.nonspecific_sd * score)
 
 
 class _Collected:
