@@ -187,15 +187,21 @@ class _Solver:
                 f"no steady state was found {when}: bring the parameters or the "
                 "composition closer to typical values",
             )
-        return np.array(states, dtype=np.float64)
+        solved = np.array(states, dtype=np.float64)
+        return np.where(
+            np.isfinite(solved).all(axis=1)[:, None], solved, start
+        )  # the refused are set aside at the end
 
     def _baselines(self, parameters: dict[str, Array], states: Array) -> dict[str, Array]:
         outputs = self.program.evaluate(states, parameters)
         place = {name: i for i, name in enumerate(self.program.outputs)}
-        return {
-            f"{name}_baseline": outputs[:, place[name]] if name in place else states[:, self.position[name]]
-            for name in self.relative
-        }
+        found = {}
+        for name in self.relative:
+            value = outputs[:, place[name]] if name in place else states[:, self.position[name]]
+            sound = np.isfinite(value)
+            self._refuse(~sound, _NON_FINITE, f"'{name}' has no finite value in the untreated patient")
+            found[f"{name}_baseline"] = np.where(sound, value, self.program.defaults[f"{name}_baseline"])
+        return found
 
     def _closure(self, parameters: dict[str, Array], states: Array) -> dict[str, Array]:
         """Return limits and immigration; both enter a guild's rate linearly, so one probe each gives their weight."""
@@ -209,7 +215,7 @@ class _Solver:
             self._refuse(
                 ~np.isfinite(value).all(axis=1), _NON_FINITE, "the growth of a guild is not a finite number"
             )
-            found |= {f"{s}_{part}": value[:, j] for j, s in enumerate(self.guilds)}
+            found |= {f"{s}_{part}": np.nan_to_num(value[:, j]) for j, s in enumerate(self.guilds)}
         return found
 
     def _rates(self, parameters: dict[str, Array], states: Array) -> Array:
