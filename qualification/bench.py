@@ -1,0 +1,113 @@
+"""Small experiments on virtual people, for the cases of ``cases.tsv`` that are not whole trials."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from opiome import cohort, engine, model, regimen, streams
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from opiome.cohort import Cohort
+    from opiome.engine import Program
+    from opiome.model import Model
+
+    Array = NDArray[np.float64]
+
+WEEK = 168.0
+DAY = 24.0
+NO_ILLNESS = {
+    name: {"distribution": "fixed", "median": 0}
+    for name in (
+        *("cancer", "cachexia", "brain_metastases", "mood", "serotonin_blocker", "vinca", "anticholinergic"),
+        *("low_intake", "immobility", "hypercalcaemia", "recent_antibiotic"),
+    )
+}
+EXTRA = (
+    *("lps_blood", "probiotic", "tight_junction", "dependence", "rectosigmoid_G3", "rectosigmoid_volume"),
+    *(f"rectosigmoid_{acid}" for acid in ("acetate", "propionate", "butyrate")),
+    *(f"{part}_{acid}_made" for part in ("right", "left") for acid in ("acetate", "propionate", "butyrate")),
+)
+
+
+class Bench:
+    """A model, its compiled program and two populations: healthy adults and cancer patients."""
+
+    def __init__(self, n: int = 200, seed: int = 1, species: str = "human") -> None:
+        self.n, self.seed, self.species = n, seed, species
+
+    @cached_property
+    def model(self) -> Model:
+        return model.load(species=self.species)
+
+    @cached_property
+    def program(self) -> Program:
+        known = [*self.model.observables["id"], *EXTRA]
+        return engine.compile(self.model.sbml, outputs=list(dict.fromkeys(known)))
+
+    @cached_property
+    def healthy(self) -> Cohort:
+        return self._people(NO_ILLNESS)
+
+    @cached_property
+    def patients(self) -> Cohort:
+        return self._people({})
+
+    def _people(self, population: Mapping[str, Mapping[str, object]]) -> Cohort:
+        found = cohort.build(self.model, population, self.n, self.seed, program=self.program)
+        return found.take(found.outcome == 0)
+
+    def typical(self) -> Cohort:
+        """One person with every covariate and parameter at its typical value."""
+        return self.healthy.take([0])
+
+    def run(
+        self,
+        people: Cohort,
+        regimens: Sequence[str],
+        at: ArrayLike,
+        *,
+        parameters: Mapping[str, ArrayLike] | None = None,
+        doses: Sequence[Mapping[str, float | str]] = (),
+        start: Array | None = None,
+        rtol: float = 1e-4,
+    ) -> dict[str, Array]:
+        """Observable id to (n, k) values at the hours ``at``; ``doses`` are further event rows."""
+        times = np.atleast_1d(np.asarray(at, dtype=np.float64))
+        end = float(times[-1])
+        lines = [regimen.parse(text, self.model) for text in regimens]
+        values = dict(people.parameters)
+        values |= cohort.parameters_of(self.model, people, regimen.parameters(lines, self.model))
+        given = {k: np.asarray(v, dtype=np.float64) for k, v in (parameters or {}).items()}
+        values |= {k: np.broadcast_to(v, (len(people),)) for k, v in given.items()}
+        tables = [regimen.events(lines, self.model, 0.0, end + 1.0)] if lines else []
+        if doses:
+            tables.append(engine.EventTable.from_rows([{"ID": -1, "EVID": 1, **row} for row in doses]))
+        run = self.program.ensemble(
+            values,
+            n=len(people),
+            start=people.start if start is None else start,
+            events=engine.EventTable.concat(tables) if tables else None,
+            rtol=rtol,
+            threads=2,
+        )
+        block = run.advance(end, at=times)
+        return {name: block.values[:, :, j] for j, name in enumerate(self.program.outputs)}
+
+
+def interval(
+    values: Array, n: float, statistic: str = "median", draws: int = 400
+) -> tuple[float, float, float]:
+    """A statistic of ``values`` and its 90 % interval over samples of n people drawn from them."""
+    pick = {"median": np.median, "mean": np.mean}[statistic]
+    size = int(n)
+    u = streams.uniform(1, "qualification/resample", np.arange(draws)[:, None], draw=np.arange(size)[None, :])
+    samples = values[(u * len(values)).astype(np.int64)]
+    found = pick(samples, axis=1)
+    return float(pick(values)), float(np.quantile(found, 0.05)), float(np.quantile(found, 0.95))

@@ -1,0 +1,99 @@
+"""Run the qualification cases and write ``docs/qualification.md``: ``python qualification/run.py``.
+
+Answers are kept in ``results.tsv`` with the hash of the model and the date, so that a run that was cut
+off goes on where it stopped. ``--people`` and ``--patients`` set the sizes, ``--only PREFIX`` chooses stages
+and ``--fresh`` forgets what is kept.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime as dt
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import experiments
+import mouse
+import trials
+from bench import Bench
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "qualification.md"
+FIELDS = ("id", "value", "low", "high", "model", "date")
+POINTS, RELATIVE, AGREEMENT = 5.0, 0.2, 0.9
+
+
+def read(path: Path) -> list[dict[str, str]]:
+    """Read the rows of a table."""
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file, delimiter="\t"))
+
+
+def holds(case: dict[str, str], answer: dict[str, str]) -> bool:
+    """Apply the rule of a case to its answer (``README.md``)."""
+    value, low, high = (float(answer[k]) for k in ("value", "low", "high"))
+    if case["rule"] == "direction":
+        return value >= AGREEMENT
+    if case["rule"] == "range":
+        return float(case["low"]) <= value <= float(case["high"])
+    published = float(case["published"])
+    allowed = RELATIVE * abs(published)
+    if case["unit"] == "%":
+        allowed = max(allowed, POINTS)
+    return low <= published <= high and abs(value - published) <= allowed
+
+
+def stages(people: int, patients: int) -> Iterator[tuple[str, object]]:
+    """Yield the name and the answers of each stage, cheap ones first."""
+    bench = Bench(people)
+    for function in experiments.EXPERIMENTS:
+        yield function.__name__, function(bench)
+    yield "mouse", mouse.answers(Bench(1, species="mouse"))
+    yield "trials", trials.answers(patients)
+
+
+def main() -> None:
+    """Run what is missing, keep it, write the page."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--people", type=int, default=200)
+    parser.add_argument("--patients", type=int, default=300)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--fresh", action="store_true")
+    parser.add_argument("--results", type=Path, default=HERE / "results.tsv")
+    parser.add_argument("--page", type=Path, default=PAGE)
+    options = parser.parse_args()
+    cases = read(HERE / "cases.tsv")
+    sha = Bench(1).model.sha256[:12]
+    kept = (
+        {} if options.fresh or not options.results.exists() else {r["id"]: r for r in read(options.results)}
+    )
+    kept = {k: r for k, r in kept.items() if r["model"] == sha}
+    known = {case["id"] for case in cases}
+    for name, found in stages(options.people, options.patients):
+        if not name.startswith(options.only) or f"stage:{name}" in kept:
+            continue
+        for case, answer in found:  # type: ignore[attr-defined]
+            if case not in known:
+                raise SystemExit(f"'{case}' is not a row of cases.tsv")
+            today = dt.datetime.now(tz=dt.UTC).date().isoformat()
+            numbers = (f"{x:.5g}" if math.isfinite(x) else "nan" for x in answer)
+            kept[case] = dict(zip(FIELDS, (case, *numbers, sha, today), strict=True))
+            print(case, *(kept[case][k] for k in FIELDS[1:4]), flush=True)
+        kept[f"stage:{name}"] = dict.fromkeys(FIELDS, "") | {"id": f"stage:{name}", "model": sha}
+        with options.results.open("w", newline="") as file:
+            writer = csv.DictWriter(file, FIELDS, delimiter="\t", lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(kept.values())
+    import page
+
+    options.page.write_text(page.render(cases, kept, holds))
+    print(options.page)
+
+
+if __name__ == "__main__":
+    main()
