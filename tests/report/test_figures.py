@@ -14,6 +14,7 @@ from opiome import report
 from opiome.report._bands import _apart, band_panel
 from opiome.report._biology import read_biology
 from opiome.report._courses import courses
+from opiome.report._evidence import assumptions, evidence_shares
 from opiome.report._flow import flow
 from opiome.report._map import arrows, changes_by_arm, draw_map
 from opiome.report._palette import arm_styles, contrast, diverging, ink_on
@@ -214,3 +215,17 @@ def test_a_change_of_another_quantity_is_left_out(made, biology):
     told = changes_by_arm(read_tables(SimpleNamespace(**vars(made) | {"nodes": named})), biology, "change")
     assert "N2" not in told["active"]
     assert told["active"]["N1"] == -1.9
+
+
+def test_numbers_of_the_mouse_are_not_counted_for_people():
+    parameters = pl.DataFrame(
+        {
+            "id": ["a", "a", "b", "c"],
+            "species": ["human", "mouse", "", "mouse"],
+            "evidence": ["seen", "assumed", "assumed", "seen"],
+        }
+    )
+    told = read_biology(SimpleNamespace(parameters=parameters, pharmacology=pl.DataFrame()))
+    assert told.parameters["id"].to_list() == ["a", "b", "c"]
+    assert {share.name: share.count for share in evidence_shares(told)} == {"seen": 2, "assumed": 1}
+    assert [assumption.name for assumption in assumptions(told)] == ["b"]

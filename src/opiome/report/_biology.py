@@ -17,7 +17,7 @@ _TABLES = {
     "nodes": "id label observable x y",
     "edges": "id arrow from to sign grade contested species target scenario sources note",
     "observables": "id label unit group low high note",
-    "parameters": "id value unit source evidence mechanism note",
+    "parameters": "id value unit source species evidence mechanism note",
     "pharmacology": "drug formulation quantity value unit source evidence note",
     "guilds": "id name members",
     "units": "id label",
@@ -58,7 +58,15 @@ def read_biology(model: object = None) -> Biology:
         frames = {
             name: _conform(_table(model, name, path), columns.split()) for name, columns in _TABLES.items()
         }
+    frames["parameters"] = _of_people(frames["parameters"])
     return Biology(**frames)
+
+
+def _of_people(parameters: pl.DataFrame) -> pl.DataFrame:
+    """Return one row per parameter: rows for mice give way to those of the same parameter for people."""
+    mouse = pl.col("species") == "mouse"
+    people = parameters.filter(~mouse)
+    return pl.concat([people, parameters.filter(mouse & ~pl.col("id").is_in(people["id"].implode()))])
 
 
 def _table(model: object, name: str, folder: Path) -> pl.DataFrame:
