@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import basico
 import libsbml
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ import roadrunner
 from opiome import engine, exchange, model
 from opiome.errors import DoseError, InputError
 
-HOURS = np.array([0.0, 5.5, 11.5, 13.0, 20.0, 30.0, 47.0])
+HOURS = np.array([0.0, 5.5, 11.5, 12.5, 13.5, 20.0, 25.5, 30.0, 47.0])  # none at a dose
 
 
 @pytest.fixture
@@ -41,6 +42,7 @@ def test_export_is_consistent_and_annotated(toy, tmp_path):
     ("source", "expected"),
     [
         ("Oosten 2017 doi:10.1007/s40262-016-0471-7", ["doi:10.1007/s40262-016-0471-7"]),
+        ("microPop, 10.1111/2041-210X.12873", ["doi:10.1111/2041-210X.12873"]),
         ("a doi:10.1/x", []),
         ("Mora 2012 PMID 21934595; doi:10.1016/j.x.2", ["doi:10.1016/j.x.2", "pubmed:21934595"]),
         ("M3G and PD-L1 PMC7877184", ["pmc:PMC7877184"]),
@@ -77,7 +79,7 @@ def test_a_patient_is_the_same_elsewhere(toy):
     other.integrator.absolute_tolerance = 1e-9
     other.timeCourseSelections = list(program.outputs)
     theirs = np.array(other.simulate(times=[*HOURS, HOURS[-1] + 1.0]))[: len(HOURS)]
-    late = HOURS > 0  # at time 0 the first dose is given: before it here, after it there
+    late = HOURS > 0  # a dose is given at time 0: ours is read before it, theirs after
     np.testing.assert_allclose(ours[late], theirs[late], rtol=1e-5, atol=1e-8)
 
 
@@ -111,3 +113,40 @@ def test_a_file_is_not_overwritten_unasked(toy, tmp_path):
 def test_unwritable_place(toy, tmp_path):
     with pytest.raises(InputError, match="cannot be written"):
         exchange.export_sbml(tmp_path / "no" / "toy.xml", toy)
+
+
+def test_a_treated_patient_of_the_shipped_model_is_the_same_elsewhere():
+    """Solved baseline, two days of morphine and naldemedine: every variable, in COPASI."""
+    loaded = model.load()
+    program = engine.compile(loaded.sbml)
+    parameters = loaded.slot_parameters("morphine", "CR", "opioid")
+    parameters |= loaded.slot_parameters("naldemedine", "oral", "antagonist")
+    parameters |= {"opioid_CL": 60.0, "colonic_transit_untreated": 40.0}
+    columns = {name: np.full(1, value) for name, value in {**program.defaults, **parameters}.items()}
+    solved, states, outcome = loaded.baseline(program, columns)
+    assert outcome.tolist() == [engine.Outcome.OK]
+    rows = [
+        {"TIME": 1.0, "AMT": 1.6e5, "CMT": "opioid_depot_pr", "II": 12.0, "ADDL": 3},
+        {"TIME": 24.0, "AMT": 350.0, "CMT": "antagonist_depot"},
+    ]
+    events = engine.EventTable.from_rows(rows)
+    run = program.ensemble(solved, n=1, start=states, events=events, rtol=1e-8)
+    ours = run.advance(HOURS[-1], at=HOURS).values[0]
+
+    text = exchange.sbml_text(
+        loaded,
+        parameters={name: float(values[0]) for name, values in solved.items()},
+        start=dict(zip(program.states, states[0], strict=True)),
+        events=events,
+    )
+    other = basico.load_model_from_string(text)
+    try:
+        frame = basico.run_time_course(
+            values=HOURS.tolist(), method="lsoda", r_tol=1e-10, a_tol=1e-12, use_sbml_id=True, model=other
+        )
+    finally:
+        basico.remove_datamodel(other)
+    theirs = frame[list(program.outputs)].to_numpy()
+    difference = np.abs(ours - theirs) / (np.abs(theirs) + 1e-3 * np.abs(theirs).max(axis=0) + 1e-12)
+    worst = np.unravel_index(difference.argmax(), difference.shape)
+    assert difference.max() <= 1e-5, f"{program.outputs[worst[1]]} at {HOURS[worst[0]]} h"
