@@ -108,6 +108,16 @@ def test_marginals_are_as_declared():
     assert set(made["height"]) == {1.7}
 
 
+def test_categories_keep_their_places():
+    given = {"cyp2d6": {"values": {"ultrarapid": 0.5, "poor": 0.5}}}
+    made = build(300, population=given)
+    assert set(made.codes["cyp2d6"]) == {0, 2}
+    labels = made.covariates["cyp2d6"].to_numpy()
+    assert set(labels[made.codes["cyp2d6"] == 2]) == {"ultrarapid"}
+        0
+    ] == "ultrarapid"
+
+
 def test_truncation_leaves_no_heap_at_the_bound():
     given = {"age": {"median": 60, "cv": 0.3, "lower": 50, "upper": 65}}
     ages = build(2000, population=given).covariates["age"]
@@ -233,6 +243,7 @@ def test_effective_size():
         ({"weight": {"median": -3, "lower": -9}}, "above 0"),
         ({"female": {"median": 40}}, "from 0 to 1"),
         ({"cyp2d6": {"values": {"poor": 0.4}}}, "add up to 1"),
+        ({"cyp2d6": {"values": {"poorr": 1}}}, "Did you mean 'poor'"),
         ({"age": {"lower": 70, "upper": 60}}, "is above upper"),
     ],
 )

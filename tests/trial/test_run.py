@@ -114,6 +114,47 @@ def test_twins_on_the_same_regimen_are_the_same(tiny, study_of):
     assert one.equals(two)
 
 
+def test_one_patient_again(tiny, study, results):
+    row = results.patients.row(57, named=True)
+    alone = trial.patient(study, row["patient"], row["arm"], model=tiny)
+    mine = (pl.col("patient") == row["patient"]) & (pl.col("arm") == row["arm"])
+    assert alone.diary.equals(results.diary.filter(mine))
+    assert alone.movements.equals(results.movements.filter(mine))
+    assert alone.followed_h == row["followed_h"]
+    assert alone.taking["opioid"] == row["opioid"]
+    assert alone.cohort.covariates["age"][0] == row["age"]
+    assert alone.hourly.height == 42 * 24
+    assert alone.hourly["time_h"][14 * 24] == 0.5
+    other = next(arm for arm in study.arms if arm != row["arm"])
+    assert trial.patient(study, row["patient"], other, model=tiny).cohort.covariates.equals(
+        alone.cohort.covariates
+    )
+    with pytest.raises(CohortError, match="Did you mean 'placebo'"):
+        trial.patient(study, 3, "plazebo", model=tiny)
+
+
+def test_public_names():
+    assert trial.__all__ == [
+        "QUANTITIES",
+        "RULES",
+        "Answers",
+        "Course",
+        "Diary",
+        "Movements",
+        "Progress",
+        "Results",
+        "Study",
+        "answers",
+        "lint",
+        "load_study",
+        "patient",
+        "quantity",
+        "run",
+        "shipped_studies",
+    ]
+    assert all(getattr(trial, name) is not None for name in trial.__all__)
+
+
 def test_published_results_are_judged(results):
     rows = results.endpoints.filter(pl.col("published").is_not_null())
     assert rows["arm"].to_list() == ["naldemedine", "placebo"]

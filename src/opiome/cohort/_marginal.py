@@ -152,12 +152,35 @@ def marginals(
         known = {key: _value(key, value) for key, value in fields.items() if value is not None}
         unknown = sorted(set(known) - set(Marginal.__dataclass_fields__))
         problems += [Problem(f"unknown field '{key}'", field=f"covariates.{name}") for key in unknown]
-        if not unknown:
-            found[name] = replace(found[name], **known)
+        if unknown:
+            continue
+        if "values" in known and found[name].values:
+            known["values"], wrong = _in_place(name, found[name].values, known["values"])
+            problems += wrong
+        found[name] = replace(found[name], **known)
     problems += [problem for marginal in found.values() for problem in marginal.problems()]
     if problems:
         raise CohortError(problems)
     return found
+
+
+def _in_place(
+    name: str, default: tuple[tuple[str, float], ...], given: tuple[tuple[str, float], ...]
+) -> tuple[tuple[tuple[str, float], ...], list[Problem]]:
+    """The given shares in the order of the table's categories: effects count their places."""
+    labels = [label for label, _ in default]
+    shares = dict(given)
+    wrong = [
+        Problem(
+            f"unknown category '{label}'",
+            field=f"covariates.{name}.values",
+            expected=", ".join(labels),
+            remedy=f"did you mean '{near}'?" if (near := nearest(label, labels)) else None,
+        )
+        for label in shares
+        if label not in labels
+    ]
+    return tuple((label, shares.get(label, 0.0)) for label in labels), wrong
 
 
 def _value(key: str, value: object) -> Any:  # noqa: ANN401  # the type of that field

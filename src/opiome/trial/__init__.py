@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from opiome.trial._endpoints import RULES, Answers, answers
     from opiome.trial._lint import lint
     from opiome.trial._load import load_study, shipped_studies
+    from opiome.trial._patient import Course, patient
     from opiome.trial._quantities import QUANTITIES, quantity
     from opiome.trial._results import Results
     from opiome.trial._run import Progress, run
@@ -18,6 +19,7 @@ __all__ = [
     "QUANTITIES",
     "RULES",
     "Answers",
+    "Course",
     "Diary",
     "Movements",
     "Progress",
@@ -26,6 +28,7 @@ __all__ = [
     "answers",
     "lint",
     "load_study",
+    "patient",
     "quantity",
     "run",
     "shipped_studies",
@@ -35,6 +38,7 @@ _HOME = {
     "QUANTITIES": "_quantities",
     "RULES": "_endpoints",
     "Answers": "_endpoints",
+    "Course": "_patient",
     "Diary": "_diary",
     "Movements": "_diary",
     "Progress": "_run",
@@ -43,6 +47,7 @@ _HOME = {
     "answers": "_endpoints",
     "lint": "_lint",
     "load_study": "_load",
+    "patient": "_patient",
     "quantity": "_quantities",
     "run": "_run",
     "shipped_studies": "_load",

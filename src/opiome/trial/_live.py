@@ -111,6 +111,7 @@ def live(
     *,
     watch: Watch,
     day_done: Callable[[], None] = lambda: None,
+    hourly: list[NDArray[np.float64]] | None = None,
 ) -> None:
     """Advance a group through days of the diary, one at a time.
 
@@ -124,6 +125,7 @@ def live(
         rules: what answers to the diary.
         watch: what is recorded.
         day_done: called after each day.
+        hourly: a list that receives the recorded outputs of each day, shape (n, 24, outputs).
     """
     start, diary = float(run.time), group.diary
     written: list[Movements] = [diary.movements]
@@ -147,6 +149,8 @@ def live(
         diary.nrs[:, column] = np.where(filled, np.clip(np.rint(pain + noise), 0, 10), np.nan)
         means = watch.means(values, np.asarray(run.states))
         group.means[:, column] = np.where(group.present[:, None], means, np.nan)
+        if hourly is not None:
+            hourly.append(values[:, :, watch.outputs])
         if rules.dropout is not None:
             _leave(group, column, rules)
         day_done()

@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from opiome import streams
 from opiome.errors import Problem, StudyError
 from opiome.trial._compare import compare
-from opiome.trial._live import Group, Rules, live
-from opiome.trial._numbers import diary_numbers
+from opiome.trial._live import Group
 from opiome.trial._randomise import arm_sizes, randomise
 from opiome.trial._results import Results
-from opiome.trial._screen import Accepted, Setting, screen
+from opiome.trial._screen import Accepted, screen
+from opiome.trial._setting import Setting, settle
 from opiome.trial._summaries import bands, node_changes, patient_rows
-from opiome.trial._therapy import Therapy
-from opiome.trial._watch import Watch
+from opiome.trial._treat import treat
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -80,7 +78,7 @@ def run(
     clock = _Clock()
     with clock.phase("compile"):
         tell("compile", 0, 1)
-        setting = _setting(study, seed, threads, model, chunk)
+        setting = settle(study, seed, threads, model, chunk)
         tell("compile", 1, 1)
     allocation = {name: arm.allocation for name, arm in study.arms.items()}
     count = study.patients if patients is None else patients
@@ -105,7 +103,7 @@ def run(
                     done += size
                     tell("treatment", done, total)
 
-                parts.append(_treat(setting, accepted, rows, arm, day_done))
+                parts.append(treat(setting, accepted, rows, arm, day_done=day_done))
             collected.add(arm, accepted, members, parts)
     with clock.phase("endpoints"):
         tell("endpoints", 0, 1)
@@ -117,81 +115,6 @@ def run(
 
 def _silent(phase: str, done: int, total: int) -> None:
     """Tell nobody."""
-
-
-def _setting(study: Study, seed: int | None, threads: int | None, model: Model | None, chunk: int) -> Setting:
-    import os
-
-    from opiome import engine
-
-    if model is None:
-        from opiome import model as models
-
-        model = models.load(species=study.species)
-    lead, treated = (_whole_days(study, name) for name in ("run_in", "treatment"))
-    program = engine.compile(model.sbml)
-    number = study.seed if seed is None else seed
-    therapy = Therapy(study, model, number)
-    return Setting(
-        study=study,
-        model=model,
-        program=program,
-        therapy=therapy,
-        numbers=diary_numbers(),
-        watch=Watch.of(model, program),
-        lead=lead,
-        days=lead + treated,
-        seed=number,
-        threads=threads or os.cpu_count() or 1,
-        chunk=chunk,
-    )
-
-
-def _whole_days(study: Study, part: str) -> int:
-    hours = float(getattr(study, part).duration)
-    if hours % _DAY:
-        raise StudyError(
-            Problem(f"{hours:g} h is not a whole number of days", file=study.name, field=f"{part}.duration")
-        )
-    return round(hours / _DAY)
-
-
-def _treat(
-    setting: Setting,
-    accepted: Accepted,
-    rows: NDArray[np.intp],
-    arm: str,
-    day_done: Any,  # noqa: ANN401
-) -> tuple[Group, NDArray[np.int64]]:
-    """Some patients of one arm from randomisation to the end: their diaries and the outcome of each."""
-    study, therapy = setting.study, setting.therapy
-    cohort, taking, group = accepted.cohort.take(rows), accepted.taking.take(rows), accepted.group.take(rows)
-    ensemble = setting.program.ensemble(
-        therapy.parameters(cohort, taking, arm),
-        n=len(rows),
-        start=accepted.states[rows],
-        events=therapy.treatment(taking, arm, cohort.ids, setting.numbers.missed_dose),
-        threads=setting.threads,
-    )
-    rescue = study.rules.rescue_laxative
-    rules = Rules(
-        seed=setting.seed,
-        numbers=setting.numbers,
-        effect=_nonspecific_effect(setting, cohort.ids),
-        rescue_after=rescue.after if rescue else None,
-        rescue_every=(therapy.rescue.every or _DAY) if therapy.rescue else _DAY,
-        rescue_doses=therapy.rescue_doses if rescue else None,
-        dropout=study.dropout,
-    )
-    days = range(setting.lead, setting.days)
-    live(ensemble, group, days, rules, watch=setting.watch, day_done=day_done)
-    return group, np.asarray(ensemble.outcome, dtype=np.int64)
-
-
-def _nonspecific_effect(setting: Setting, patients: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What being in the trial does to each one's evacuation rate, in any arm; its median is the study's."""
-    score = streams.normal(setting.seed, "nonspecific effect", patients)
-    return setting.study.nonspecific_effect.median * streams.exp(setting.numbers.nonspecific_sd * score)
 
 
 class _Collected:

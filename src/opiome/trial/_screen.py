@@ -18,44 +18,21 @@ from opiome.errors import CohortError, Problem
 from opiome.trial._live import Group, Rules, live
 from opiome.trial._population import overrides
 from opiome.trial._quantities import quantity
-from opiome.trial._therapy import Taking, Therapy
+from opiome.trial._therapy import Taking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from opiome.engine import Program
-    from opiome.model import Model
-    from opiome.trial._numbers import DiaryNumbers
+    from opiome.engine import Ensemble
     from opiome.trial._schema import Study
-    from opiome.trial._watch import Watch
+    from opiome.trial._setting import Setting
 
-__all__ = ["Accepted", "Setting", "screen"]
+__all__ = ["Accepted", "screen", "through_run_in"]
 
 _SPARE = 1.15  # candidates simulated beyond those that the rate so far calls for
 _LEAST = 32
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What all phases of a run share.
-
-    ``watch`` says what is recorded, ``lead`` and ``days`` the days of the run-in and of the
-    whole diary, ``chunk`` the most patients that are simulated at once.
-    """
-
-    study: Study
-    model: Model
-    program: Program
-    therapy: Therapy
-    numbers: DiaryNumbers
-    watch: Watch
-    lead: int
-    days: int
-    seed: int
-    threads: int
-    chunk: int
 
 
 @dataclass
@@ -148,15 +125,7 @@ def _try(setting: Setting, first: int, n: int) -> _Tried:
     group = Group.arrive(cohort.ids, setting.lead, setting.days, len(setting.watch.names))
     if not len(rows):
         return _Tried(reasons, cohort, taking, group, cohort.start)
-    run = setting.program.ensemble(
-        therapy.parameters(cohort, taking, None),
-        n=len(rows),
-        start=cohort.start,
-        events=therapy.prior(taking),
-        threads=setting.threads,
-    )
-    run.advance(study.start_of_run_in)
-    live(run, group, range(setting.lead), _rules(setting), watch=setting.watch)
+    run = through_run_in(setting, cohort, taking, group)
     failed = np.asarray(run.outcome) != 0
     verdict = _not_entered(study, group)
     for position, row in enumerate(rows):
@@ -164,6 +133,26 @@ def _try(setting: Setting, first: int, n: int) -> _Tried:
     taken = np.array([position for position, row in enumerate(rows) if not reasons[row]], dtype=np.intp)
     states = np.asarray(run.states, dtype=np.float64)[taken]
     return _Tried(reasons, cohort.take(taken), taking.take(taken), group.take(taken), states)
+
+
+def through_run_in(
+    setting: Setting,
+    cohort: Cohort,
+    taking: Taking,
+    group: Group,
+    hourly: list[NDArray[np.float64]] | None = None,
+) -> Ensemble:
+    """Take people from the untreated state through prior therapy and the run-in; ``group`` is changed."""
+    run = setting.program.ensemble(
+        setting.therapy.parameters(cohort, taking, None),
+        n=len(cohort),
+        start=cohort.start,
+        events=setting.therapy.prior(taking),
+        threads=setting.threads,
+    )
+    run.advance(setting.study.start_of_run_in)
+    live(run, group, range(setting.lead), _rules(setting), watch=setting.watch, hourly=hourly)
+    return run
 
 
 def _rules(setting: Setting) -> Rules:

@@ -1,0 +1,79 @@
+"""What all phases of a run share: study, model, compiled program, numbers, sizes."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from opiome.errors import Problem, StudyError
+from opiome.trial._numbers import diary_numbers
+from opiome.trial._therapy import Therapy
+from opiome.trial._watch import Watch
+
+if TYPE_CHECKING:
+    from opiome.engine import Program
+    from opiome.model import Model
+    from opiome.trial._numbers import DiaryNumbers
+    from opiome.trial._schema import Study
+
+__all__ = ["Setting", "settle"]
+
+_DAY = 24.0
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What all phases of a run share.
+
+    ``watch`` says what is recorded, ``lead`` and ``days`` the days of the run-in and of the
+    whole diary, ``chunk`` the most patients that are simulated at once.
+    """
+
+    study: Study
+    model: Model
+    program: Program
+    therapy: Therapy
+    numbers: DiaryNumbers
+    watch: Watch
+    lead: int
+    days: int
+    seed: int
+    threads: int
+    chunk: int
+
+
+def settle(study: Study, seed: int | None, threads: int | None, model: Model | None, chunk: int) -> Setting:
+    """Load and compile what a run needs; raises StudyError or ModelError if study and model do not fit."""
+    from opiome import engine
+
+    if model is None:
+        from opiome import model as models
+
+        model = models.load(species=study.species)
+    lead, treated = (_whole_days(study, name) for name in ("run_in", "treatment"))
+    program = engine.compile(model.sbml)
+    number = study.seed if seed is None else seed
+    therapy = Therapy(study, model, number)
+    return Setting(
+        study=study,
+        model=model,
+        program=program,
+        therapy=therapy,
+        numbers=diary_numbers(),
+        watch=Watch.of(model, program),
+        lead=lead,
+        days=lead + treated,
+        seed=number,
+        threads=threads or os.cpu_count() or 1,
+        chunk=chunk,
+    )
+
+
+def _whole_days(study: Study, part: str) -> int:
+    hours = float(getattr(study, part).duration)
+    if hours % _DAY:
+        raise StudyError(
+            Problem(f"{hours:g} h is not a whole number of days", file=study.name, field=f"{part}.duration")
+        )
+    return round(hours / _DAY)
