@@ -66,67 +66,60 @@ class Catalogue:
         """Every name that a regimen may use, in the order of the table."""
         return tuple(dict.fromkeys(name for p in self.products for name in (p.drug, *p.names)))
 
-    def of(self, words: Sequence[Word]) -> list[Product]:
-        """Every formulation of the drug that the words name; raises DoseError with the nearest name."""
-        name = " ".join(word.text for word in words)
-        found = self._by_name.get(name.casefold())
-        if found is None:
-            for taken in range(len(words) - 1, 0, -1):
-                head = " ".join(word.text for word in words[:taken])
-                if head.casefold() in self._by_name:
-                    extra = words[taken]
-                    raise DoseError(
-                        Problem(
-                            f"'{extra.text}' is not understood after '{head}'",
-                            column=extra.column,
-                            expected="a dose, a formulation or a route",
-                            remedy=_suggest(extra.text, FORMS),
-                        )
-                    )
-            raise DoseError(
-                Problem(
-                    f"unknown drug '{name}'",
-                    column=words[0].column,
-                    expected="a drug of the model (`opiome model list drugs`)",
-                    remedy=_suggest(name, self.names),
-                )
-            )
-        drugs = list(dict.fromkeys(product.drug for product in found))
-        if len(drugs) > 1:
-            raise DoseError(
-                Problem(
-                    f"'{name}' may be {' or '.join(drugs)}", column=words[0].column, expected="one of them"
-                )
-            )
-        return found
-
     def find(self, words: Sequence[Word], forms: Sequence[Word], *, per_hour: bool = False) -> Product:
         """The product that drug words, formulation and route words mean together.
 
         ``per_hour`` says that the dose is a rate, which prefers a product made for it where several fit.
         Raises DoseError with a problem at the word that does not fit.
         """
-        found = self.of(words)
-        drug = found[0].drug
+        found, rest = self._drug(words)
         remaining = found
-        for form in forms:
+        for form in (*rest, *forms):
             kept = [product for product in remaining if _matches(product, form.key)]
             if not kept:
-                offered = sorted({part for p in found for part in (p.formulation, p.route) if part})
-                raise DoseError(
-                    Problem(
-                        f"no {form.text} form of {drug} is known",
-                        column=form.column,
-                        expected=f"one of {', '.join(offered)}"
-                        if offered
-                        else f"{drug} without a formulation",
-                    )
-                )
+                raise DoseError(_no_form(found, form, understood=form not in rest))
             remaining = kept
         if per_hour:
             rates = [p for p in remaining if p.dose_unit.endswith("/h") or p.route == "intravenous"]
             remaining = rates or remaining
         return remaining[0]
+
+    def _drug(self, words: Sequence[Word]) -> tuple[list[Product], Sequence[Word]]:
+        """Every formulation of the drug that the words begin with, and the words after its name."""
+        for taken in range(len(words), 0, -1):
+            name = " ".join(word.text for word in words[:taken])
+            found = self._by_name.get(name.casefold())
+            if found is None:
+                continue
+            drugs = list(dict.fromkeys(product.drug for product in found))
+            if len(drugs) > 1:
+                problem = Problem(f"'{name}' may be {' or '.join(drugs)}", column=words[0].column)
+                raise DoseError(problem.at(expected="one of them"))
+            return found, words[taken:]
+        name = " ".join(word.text for word in words)
+        raise DoseError(
+            Problem(
+                f"unknown drug '{name}'",
+                column=words[0].column,
+                expected="a drug of the model (`opiome model list drugs`)",
+                remedy=_suggest(name, self.names),
+            )
+        )
+
+
+def _no_form(found: Sequence[Product], form: Word, *, understood: bool) -> Problem:
+    """No product has the formulation or route; a word that is neither is not ``understood``."""
+    drug = found[0].drug
+    offered = sorted({part for p in found for part in (p.formulation, p.route) if part})
+    expected = f"one of {', '.join(offered)}" if offered else f"{drug} without a formulation"
+    if understood:
+        return Problem(f"no {form.text} form of {drug} is known", column=form.column, expected=expected)
+    return Problem(
+        f"'{form.text}' is not understood after '{drug}'",
+        column=form.column,
+        expected=f"a dose, or {expected}",
+        remedy=_suggest(form.text, [*offered, *FORMS]),
+    )
 
 
 def _suggest(word: str, candidates: Iterable[str]) -> str | None:
