@@ -1,4 +1,4 @@
-"""The untreated steady state: exact, stable, for any flora and bowel habit, refused in words where there is none."""
+"""The untreated steady state: exact, stable, for any flora and habit, or refused in words."""
 
 from __future__ import annotations
 

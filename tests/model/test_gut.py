@@ -1,4 +1,4 @@
-"""What the gut half of the shipped model does, against the published numbers it was tuned to and the form it must have."""
+"""What the gut half of the shipped model does: the numbers it was tuned to and the form it must have."""
 
 from __future__ import annotations
 
@@ -18,10 +18,27 @@ if TYPE_CHECKING:
 GUILDS = tuple(f"G{i}" for i in range(1, 8))
 SEGMENTS = ("right", "left", "rectosigmoid")
 # what the other rooms and the pharmacology half read from the gut
-INTERFACE = (
-    "butyrate_flux butyrate_tone flora_signal scfa_tone flora_load flora_score akkermansia_fraction glucuronidase "
-    "plasma_lps tnf il6 il10 bm_rate whole_gut_transit stool_water hardness completeness straining bristol"
-).split()
+INTERFACE = [
+    "butyrate_flux",
+    "butyrate_tone",
+    "flora_signal",
+    "scfa_tone",
+    "flora_load",
+    "flora_score",
+    "akkermansia_fraction",
+    "glucuronidase",
+    "plasma_lps",
+    "tnf",
+    "il6",
+    "il10",
+    "bm_rate",
+    "whole_gut_transit",
+    "stool_water",
+    "hardness",
+    "completeness",
+    "straining",
+    "bristol",
+]
 MORPHINE = "morphine CR 45 mg every 12 h from day 1 to day 28"
 
 

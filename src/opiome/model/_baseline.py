@@ -1,12 +1,13 @@
 """The untreated patient: an exact, stable steady state with a given flora.
 
-The bacteria are what is known (a stool profile) and their balance is not: growth, washout and losses of a guild do
-not cancel for an arbitrary composition. So the guilds are held, everything else is brought to rest, and what is
-then left of each guild's rate is closed by its own two parameters: a positive rest by self-limitation
-(``<state>_limit``), a negative one by immigration (``<state>_immigration``). Names carry the roles:
+The bacteria are what is known (a stool profile) and their balance is not: growth, washout and losses of a
+guild do not cancel for an arbitrary composition. So the guilds are held, everything else is brought to rest,
+and what is then left of each guild's rate is closed by its own two parameters: a positive rest by
+self-limitation (``<state>_limit``), a negative one by immigration (``<state>_immigration``).
+Names carry the roles:
 
 ``<state>_limit``, ``<state>_immigration``  make a state one of the held guilds;
-``<variable>_baseline``                     takes the untreated value of that variable, to which effects are relative;
+``<variable>_baseline``                     takes a variable's untreated value: effects are relative to it;
 ``hold_<state>`` (mechanism ``baseline``)   a state that never rests, such as the tumour;
 ``feedback``, ``illness``                   switches that are 0 while the untreated state is solved.
 
@@ -44,7 +45,7 @@ _CHUNK = 256  # Jacobians in memory at a time
 
 @dataclass(frozen=True)
 class Untreated:
-    """Untreated patients: their completed parameters (n,), start states (n, states), outcomes (n,) and reasons.
+    """Untreated patients: completed parameters (n,), start states (n, states), outcomes (n,) and reasons.
 
     ``reasons`` says in words why a patient was refused; it is empty for the others.
     """
@@ -78,8 +79,8 @@ def untreated(
         model: the model that ``program`` was compiled from.
         program: the compiled model.
         parameters: parameter id to a number or to one number per patient.
-        composition: guild id (``G1`` ...) to its share of stool bacteria, a number or one per patient; shares are
-            divided by their sum, absent guilds count as 0. Without it the parameters ``stool_<guild>`` hold.
+        composition: guild id (``G1`` ...) to its share of stool bacteria, a number or one per patient; shares
+            are divided by their sum, absent guilds count as 0. Without it ``stool_<guild>`` holds.
 
     Raises:
         ProfileError: a guild is unknown, or a share is negative or not a number.
@@ -175,7 +176,7 @@ class _Solver:
     def _refuse(self, rows: NDArray[np.bool_], outcome: int, reasons: Sequence[str] | str) -> None:
         for i in np.flatnonzero(rows & (self.outcome == _OK)):
             self.outcome[i] = outcome
-            self.reasons[i] = reasons if isinstance(reasons, str) else reasons[i]
+            self.reasons[i] = reasons if isinstance(reasons, str) else reasons[int(i)]
 
     def _rest(self, parameters: dict[str, Array], start: Array, when: str) -> Array:
         states, outcome = self.program.steady_state(parameters, start, hold=tuple(self.held))
@@ -188,9 +189,11 @@ class _Solver:
                 "composition closer to typical values",
             )
         solved = np.array(states, dtype=np.float64)
-        return np.where(
-            np.isfinite(solved).all(axis=1)[:, None], solved, start
-        )  # the refused are set aside at the end
+        lost = np.any(
+            ~np.isfinite(solved), axis=1
+        )  # they go on from where they were and are set aside at the end
+        solved[lost] = start[lost]
+        return solved
 
     def _baselines(self, parameters: dict[str, Array], states: Array) -> dict[str, Array]:
         outputs = self.program.evaluate(states, parameters)
@@ -204,17 +207,16 @@ class _Solver:
         return found
 
     def _closure(self, parameters: dict[str, Array], states: Array) -> dict[str, Array]:
-        """Return limits and immigration; both enter a guild's rate linearly, so one probe each gives their weight."""
+        """Return limits and immigration; each enters a guild's rate linearly: a probe of 1 gives its weight."""
         rest = self._rates(parameters, states)
-        found = {}
+        found: dict[str, Array] = {}
         for part, sign in (("limit", 1.0), ("immigration", -1.0)):
             probe = {f"{s}_{part}": np.ones(self.n) for s in self.guilds}
             weight = self._rates(parameters | probe, states) - rest
             with np.errstate(divide="ignore", invalid="ignore"):
                 value = np.where(sign * rest > 0, -rest / weight, 0.0)
-            self._refuse(
-                ~np.isfinite(value).all(axis=1), _NON_FINITE, "the growth of a guild is not a finite number"
-            )
+            wrong = np.any(~np.isfinite(value), axis=1)
+            self._refuse(wrong, _NON_FINITE, "the growth of a guild is not a finite number")
             found |= {f"{s}_{part}": np.nan_to_num(value[:, j]) for j, s in enumerate(self.guilds)}
         return found
 
@@ -258,7 +260,7 @@ class _Solver:
 def _largest_eigenvalue(jacobian: Array) -> Array:
     """Return the largest real part of the eigenvalues of each matrix, shape (n,).
 
-    States that do not act on each other in a circle contribute their own blocks, which keeps the matrices small.
+    States that do not act on each other in a circle have blocks of their own: the matrices stay small.
     """
     from scipy.sparse.csgraph import connected_components
 
