@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from opiome.errors import DoseError, Problem, nearest
-from opiome.regimen._language import FORMS
+from opiome.regimen._vocabulary import FORMS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from opiome.model import Model
-    from opiome.regimen._language import Word
+    from opiome.regimen._vocabulary import Word
 
 __all__ = ["Catalogue", "Product", "catalogue"]
 

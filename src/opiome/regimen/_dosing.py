@@ -13,7 +13,7 @@ from opiome.units import Quantity, nanomoles
 if TYPE_CHECKING:
     from opiome.model import Model
     from opiome.regimen._catalogue import Catalogue, Product
-    from opiome.regimen._language import Sentence
+    from opiome.regimen._vocabulary import Sentence
 
 __all__ = ["Dosing", "parse"]
 

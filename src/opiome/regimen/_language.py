@@ -16,99 +16,32 @@ point at the word that is wrong.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from opiome.errors import InputError, Problem, nearest
-from opiome.units import Quantity, hours, quantity
+from opiome.regimen._vocabulary import (
+    ABBREVIATIONS,
+    DAY,
+    FORMS,
+    HOW,
+    PER_DAY,
+    REFUSED,
+    STARTERS,
+    TIMES,
+    TWO_WORD_FORMS,
+    WEEK,
+    WORD,
+    Sentence,
+    Word,
+)
+from opiome.units import hours, quantity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["FORMS", "Sentence", "Word", "read"]
+    from opiome.units import Quantity
 
-_DAY = 24.0
-_WEEK = 7 * _DAY
-_WORD = re.compile(r"\d+-[^\W\d_]{2,}|\d+(?:\.\d+)?(?:[eE][-+]?\d+)?|[^\W\d_][\w/%'-]*|\S")
-_NUMBER = re.compile(r"\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
-
-FORMS: dict[str, str] = {
-    "ir": "IR", "immediate-release": "IR",
-    "cr": "CR", "sr": "CR", "er": "CR", "xr": "CR", "mr": "CR", "pr": "CR", "la": "CR",
-    "prolonged-release": "CR", "controlled-release": "CR", "slow-release": "CR", "extended-release": "CR",
-    "patch": "transdermal", "td": "transdermal", "transdermal": "transdermal",
-    "sc": "subcutaneous", "subcutaneous": "subcutaneous", "subcutaneously": "subcutaneous",
-    "iv": "intravenous", "intravenous": "intravenous", "intravenously": "intravenous",
-    "oral": "oral", "orally": "oral", "po": "oral",
-    "rectal": "rectal", "rectally": "rectal", "suppository": "rectal", "pr-suppository": "rectal",
-    "intranasal": "intranasal", "sublingual": "sublingual", "buccal": "buccal",
-}  # fmt: skip
-"""Words for formulations and routes, each with the name that the drug table uses."""
-
-_TWO_WORD_FORMS = {
-    ("prolonged", "release"), ("controlled", "release"), ("slow", "release"), ("extended", "release"),
-    ("immediate", "release"),
-}  # fmt: skip
-_PER_DAY = {"once": 1.0, "twice": 2.0, "thrice": 3.0}
-_ABBREVIATIONS = {
-    "qd": 24.0,
-    "od": 24.0,
-    "bid": 12.0,
-    "bd": 12.0,
-    "tid": 8.0,
-    "tds": 8.0,
-    "qid": 6.0,
-    "qod": 48.0,
-}
-_TIMES = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
-_STARTERS = (
-    "every", "daily", "weekly", "once", "twice", "thrice", "as", "prn", "over", "on", "from", "to", "until",
-    "for",
-    "day", "days", *_ABBREVIATIONS,
-)  # fmt: skip
-_REFUSED = {
-    "morning": "a time of day", "evening": "a time of day", "night": "a time of day",
-    "bedtime": "a time of day",
-    "with": "a meal or a combination", "mg/kg": "a dose per body weight", "hourly": "'hourly'",
-}  # fmt: skip
-_HOW = "how often, such as 'every 12 h', 'daily', 'twice daily', 'as needed' or 'on day 1'"
-
-
-@dataclass(frozen=True)
-class Word:
-    """A word of the sentence and its column (the first character is 1)."""
-
-    text: str
-    column: int
-
-    @property
-    def key(self) -> str:
-        """The word without its capitals."""
-        return self.text.casefold()
-
-    @property
-    def is_number(self) -> bool:
-        """Whether the word is a number."""
-        return bool(_NUMBER.fullmatch(self.text))
-
-
-@dataclass
-class Sentence:
-    """What one regimen says, before anything is looked up."""
-
-    text: str
-    action: str = "give"
-    drug: list[Word] = field(default_factory=list)
-    forms: list[Word] = field(default_factory=list)
-    dose: Quantity | None = None
-    dose_column: int = 1
-    every: float | None = None
-    once: bool = False
-    as_needed: bool = False
-    over: float | None = None
-    first_day: int = 1
-    last_day: int | None = None
-    problems: list[Problem] = field(default_factory=list)
+__all__ = ["read"]
 
 
 def read(text: str) -> Sentence:
@@ -121,7 +54,7 @@ class _Reader:
 
     def __init__(self, text: str) -> None:
         self.sentence = Sentence(text)
-        self.words = [Word(found.group(), found.start() + 1) for found in _WORD.finditer(text)]
+        self.words = [Word(found.group(), found.start() + 1) for found in WORD.finditer(text)]
         self.at = 0
         self.timed = False
         self.lost = False
@@ -169,7 +102,7 @@ class _Reader:
 
     def _drug(self) -> None:
         sentence = self.sentence
-        while (word := self._peek()) is not None and word.key not in _STARTERS:
+        while (word := self._peek()) is not None and word.key not in STARTERS:
             if word.is_number and not (sentence.drug and self._number_follows()):
                 break  # the dose; but in 'PEG 3350 17 g' the first number belongs to the name
             if self._form():
@@ -190,7 +123,7 @@ class _Reader:
         first, second = self._peek(), self._peek(1)
         if first is None:
             return False
-        if second is not None and (first.key, second.key) in _TWO_WORD_FORMS:
+        if second is not None and (first.key, second.key) in TWO_WORD_FORMS:
             self.sentence.forms.append(Word(f"{first.key}-{second.key}", first.column))
             self.at += 2
             return True
@@ -202,7 +135,7 @@ class _Reader:
 
     def _dose(self) -> None:
         word = self._peek()
-        if word is None or word.key in _STARTERS:
+        if word is None or word.key in STARTERS:
             return
         if word.text == "-":
             self.at += 1
@@ -225,7 +158,7 @@ class _Reader:
 
     def _quantity(self, number: Word, what: str) -> Quantity | None:
         unit = self._peek()
-        if unit is None or not (unit.text[0].isalpha() or unit.text == "%") or unit.key in _STARTERS:
+        if unit is None or not (unit.text[0].isalpha() or unit.text == "%") or unit.key in STARTERS:
             self._problem(
                 f"the unit of {number.text} is missing", number.column, expected=f"{what} such as '30 mg'"
             )
@@ -290,16 +223,14 @@ class _Reader:
         if self.lost:
             return  # one message for the first word that is not understood is enough
         self.lost = True
-        if word.key in _REFUSED:
-            self._problem(
-                f"{_REFUSED[word.key]} is not supported ('{word.text}')", word.column, expected=_HOW
-            )
+        if word.key in REFUSED:
+            self._problem(f"{REFUSED[word.key]} is not supported ('{word.text}')", word.column, expected=HOW)
         elif word.is_number:
-            self._problem(f"'{word.text}' stands alone", word.column, expected=_HOW)
+            self._problem(f"'{word.text}' stands alone", word.column, expected=HOW)
         else:
-            likely = nearest(word.text, [*_STARTERS, *FORMS])
+            likely = nearest(word.text, [*STARTERS, *FORMS])
             remedy = f"did you mean '{likely}'?" if likely else None
-            self._problem(f"'{word.text}' is not understood", word.column, expected=_HOW, remedy=remedy)
+            self._problem(f"'{word.text}' is not understood", word.column, expected=HOW, remedy=remedy)
 
     def _frequency(self) -> bool:
         word = self.words[self.at]
@@ -307,23 +238,23 @@ class _Reader:
         per_day: float | None = None
         if word.key in {"daily", "weekly"}:
             self.at += 1
-            self._set_every(_DAY if word.key == "daily" else _WEEK, word)
+            self._set_every(DAY if word.key == "daily" else WEEK, word)
             return True
-        if word.key in _ABBREVIATIONS:
+        if word.key in ABBREVIATIONS:
             self.at += 1
-            self._set_every(_ABBREVIATIONS[word.key], word)
+            self._set_every(ABBREVIATIONS[word.key], word)
             return True
         if joined := re.fullmatch(r"q(\d+)(h|d)?", word.key):
             self.at += 1
-            self._set_every(float(joined.group(1)) * (_DAY if joined.group(2) == "d" else 1.0), word)
+            self._set_every(float(joined.group(1)) * (DAY if joined.group(2) == "d" else 1.0), word)
             if joined.group(2) is None:
                 self._take("h", "hours")
             return True
-        if word.key in _PER_DAY:
-            per_day = _PER_DAY[word.key]
+        if word.key in PER_DAY:
+            per_day = PER_DAY[word.key]
             self.at += 1
         elif following is not None and following.key in {"times", "time"}:
-            per_day = float(word.text) if word.is_number else _TIMES.get(word.key)
+            per_day = float(word.text) if word.is_number else TIMES.get(word.key)
             if per_day is None:
                 return False
             self.at += 2
@@ -333,25 +264,25 @@ class _Reader:
         return True
 
     def _per_period(self, word: Word, count: float) -> None:
-        period = _DAY
+        period = DAY
         if self._take("a", "per"):
             unit = self._take("day", "week")
-            period = _WEEK if unit and unit.key == "week" else _DAY
+            period = WEEK if unit and unit.key == "week" else DAY
         elif unit := self._take("daily", "weekly"):
-            period = _WEEK if unit.key == "weekly" else _DAY
+            period = WEEK if unit.key == "weekly" else DAY
         elif word.key == "once":
             self.sentence.once = True
             return
         else:
-            self._problem(f"'{word.text}' needs 'daily' or 'weekly'", word.column, expected=_HOW)
+            self._problem(f"'{word.text}' needs 'daily' or 'weekly'", word.column, expected=HOW)
         if count <= 0:
-            self._problem(f"'{word.text} times' is not a frequency", word.column, expected=_HOW)
+            self._problem(f"'{word.text} times' is not a frequency", word.column, expected=HOW)
             return
         self._set_every(period / count, word)
 
     def _set_every(self, interval: float, word: Word) -> None:
         if interval <= 0:
-            self._problem(f"the interval '{word.text}' is not above 0", word.column, expected=_HOW)
+            self._problem(f"the interval '{word.text}' is not above 0", word.column, expected=HOW)
         elif self.sentence.every is not None and self.sentence.every != interval:
             self._problem(f"a second frequency ('{word.text}')", word.column, expected="one frequency")
         else:
@@ -360,12 +291,12 @@ class _Reader:
     def _every(self) -> None:
         word = self.words[self.at - 1]
         if self._take("day"):
-            self._set_every(_DAY, word)
+            self._set_every(DAY, word)
         elif self._take("week"):
-            self._set_every(_WEEK, word)
+            self._set_every(WEEK, word)
         elif self._take("other", "second"):
             self._take("day")
-            self._set_every(2 * _DAY, word)
+            self._set_every(2 * DAY, word)
         elif (interval := self._duration("every")) is not None:
             self._set_every(interval, word)
 
@@ -420,7 +351,7 @@ class _Reader:
         duration = self._duration("for")
         if duration is None:
             return
-        days = duration / _DAY
+        days = duration / DAY
         if days != int(days):
             self._problem("'for' needs whole days", word.column, expected="days or weeks")
         else:
@@ -435,9 +366,9 @@ class _Reader:
         rate = sentence.dose is not None and sentence.dose.unit.endswith("/h")
         scheduled = sentence.every is not None or sentence.once or sentence.as_needed or rate
         if sentence.action == "give" and not scheduled:
-            self._problem("the frequency is missing", self._end(), expected=_HOW)
+            self._problem("the frequency is missing", self._end(), expected=HOW)
         if sentence.once and sentence.every is not None:
             if sentence.last_day is not None:
                 sentence.once = False
             else:
-                self._problem("'once' contradicts the frequency", self._end(), expected=_HOW)
+                self._problem("'once' contradicts the frequency", self._end(), expected=HOW)
