@@ -67,6 +67,7 @@ def integrate(
     what,
     statistics,  # (n, 2) steps accepted, rejected
     flags,  # (n, triggers) whether each SBML event's condition held
+    marks,  # (n, switches) which comparisons held at the beginning of the step
     pending,  # (n, slots, 3 + values): executions that wait: time, trigger, order, values
     trigger_kind,  # (triggers, 2): persistent, values from the trigger's time
     trigger_first,  # (triggers + 1,)
@@ -98,9 +99,9 @@ def integrate(
     ROWS = GUARD + W * ((n_states + W - 1) // W)
     PRE = ROWS + W * ((n_in + W - 1) // W)
     WORK = PRE + W * int(control[3])
-    n_triggers = flags.shape[1]
+    n_watched = flags.shape[1] + marks.shape[1]
     WATCH = WORK + W * work_rows
-    AFFECT = WATCH + W * n_triggers
+    AFFECT = WATCH + W * n_watched
     watch_arguments = (base + 8 * T, base + 8 * Y, base + 8 * PAR, base + 8 * PRE, base + 8 * WATCH)
     probe_arguments = (base + 8 * TOBS, base + 8 * YOBS, base + 8 * PAR, base + 8 * PRE, base + 8 * WATCH)
     affect_arguments = (base + 8 * T, base + 8 * Y, base + 8 * PAR, base + 8 * PRE, base + 8 * AFFECT)
@@ -238,10 +239,10 @@ def integrate(
                             size = abs(work[Y + i * W + lane])
                             if size > work[PEAK + i * W + lane]:
                                 work[PEAK + i * W + lane] = size
-                if n_triggers > 0:
+                if n_watched > 0:
                     done = _settle(
                         lane, p, t, code, work, prep_arguments, watch_arguments, affect_arguments, Y, PAR, PEAK, WATCH,
-                        AFFECT, n_states, flags, pending, trigger_kind, trigger_first, assigned, parameters, outcome,
+                        AFFECT, n_states, flags, marks, pending, trigger_kind, trigger_first, assigned, parameters, outcome,
                     )  # fmt: skip
                     stale = False
                     if done > 0:
@@ -299,10 +300,10 @@ def integrate(
                 arrived = h >= (end[lane] - t) * (1.0 - 1e-10)
                 t_new = end[lane] if arrived else t + h
                 cut = 1.0
-                if n_triggers > 0:
-                    cut = _first_rise(
+                if n_watched > 0:
+                    cut = _first_change(
                         lane, p, t, h, t_new, code, work, probe_arguments, Y, YN, YOBS, TOBS, WORK, WATCH, n_states,
-                        stages, stage_row, dense, flags,
+                        stages, stage_row, dense, flags, marks,
                     )  # fmt: skip
                     if cut < 1.0:
                         arrived = False
@@ -373,24 +374,22 @@ def _between(lane, s, work, Y, YN, YOBS, WORK, n_states, stages, stage_row, dens
 
 
 @njit(nogil=True, cache=True)
-def _first_rise(
-    lane, p, t, h, t_new, code, work, probe, Y, YN, YOBS, TOBS, WORK, WATCH, n_states, stages, stage_row, dense, flags
+def _first_change(
+    lane, p, t, h, t_new, code, work, probe, Y, YN, YOBS, TOBS, WORK, WATCH, n_states, stages, stage_row, dense, flags, marks
 ):  # fmt: skip  # noqa: N803
-    """The fraction of the step at which some SBML event's condition has just become true; 1 if none does.
+    """The fraction of the step at which a comparison has just changed; 1 if none does.
 
-    Conditions that have become false are noted. Bisection on the dense output, to the last bit of the fraction.
+    Bisection on the dense output, to the last bit of the fraction.
     """
-    n_triggers = flags.shape[1]
+    n_triggers, n_switches = flags.shape[1], marks.shape[1]
     work[TOBS + lane] = t_new
     for i in range(n_states):
         work[YOBS + i * W + lane] = work[YN + i * W + lane]
     call(code[4], probe)
-    rises = False
-    for k in range(n_triggers):
-        rises |= work[WATCH + k * W + lane] != 0.0 and not flags[p, k]
-    if not rises:
-        for k in range(n_triggers):
-            flags[p, k] = work[WATCH + k * W + lane] != 0.0
+    changes = False
+    for k in range(n_switches):
+        changes |= (work[WATCH + (n_triggers + k) * W + lane] != 0.0) != marks[p, k]
+    if not changes:
         return 1.0
     low, high = 0.0, 1.0
     for _ in range(60):
@@ -401,19 +400,19 @@ def _first_rise(
         _between(lane, middle, work, Y, YN, YOBS, WORK, n_states, stages, stage_row, dense)
         call(code[4], probe)
         found = False
-        for k in range(n_triggers):
-            found |= work[WATCH + k * W + lane] != 0.0 and not flags[p, k]
+        for k in range(n_switches):
+            found |= (work[WATCH + (n_triggers + k) * W + lane] != 0.0) != marks[p, k]
         if found:
             high = middle
         else:
             low = middle
-    # a rise at the very end is dealt with just before it, so that the end of the segment stays what it is
+    # a change at the very end is dealt with just before it, so that the end of the segment stays what it is
     return min(high, 1.0 - 2.0**-50)
 
 
 @njit(nogil=True, cache=True)
 def _settle(
-    lane, p, t, code, work, prep, watch, affect, Y, PAR, PEAK, WATCH, AFFECT, n_states, flags, pending, kind, first,
+    lane, p, t, code, work, prep, watch, affect, Y, PAR, PEAK, WATCH, AFFECT, n_states, flags, marks, pending, kind, first,
     assigned, parameters, outcome,
 ):  # fmt: skip  # noqa: N803
     """Execute the SBML events that are due in a lane, one after the other; how many (SBML L3V2, 4.11.6)."""
@@ -423,6 +422,10 @@ def _settle(
     while executed < 1000:
         call(code[0], prep)
         call(code[4], watch)
+        for k in range(marks.shape[1]):
+            marks[p, k] = work[WATCH + (n_triggers + k) * W + lane] != 0.0
+        if n_triggers == 0:
+            return 0
         call(code[5], affect)
         for k in range(n_triggers):
             holds = work[WATCH + k * W + lane] != 0.0

@@ -66,6 +66,7 @@ class Ensemble:
         self._rates, self._running = np.zeros((n, 0)), np.zeros((n, 0), np.int64)
         self._triggers = _triggers.tables(program._meta["triggers"])
         self._flags, self._pending = _triggers.memory(program._meta["triggers"], n)
+        self._marks = np.zeros((n, program._meta["switches"]), bool)
         self._table = EventTable()
         self._actions: _schedule.Actions | None = None
         if events is not None and len(events):
@@ -206,7 +207,7 @@ class Ensemble:
         guard = np.where(self._signed, -np.inf, GUARD)
         ns, ni = len(p.states), len(self._inputs)
         rows = 8 + 4 * ns + p._slots + ni + len(p.outputs) + 2 * (ns // 8 + 1) + ni // 8 + 1
-        rows += p._meta["prepared"] + p._meta["work_rows"] + len(self._flags[0]) + self._triggers.rows
+        rows += p._meta["prepared"] + p._meta["work_rows"] + self._flags.shape[1] + self._marks.shape[1] + self._triggers.rows
 
         def work(first: int, last: int) -> None:
             memory, base = p._workspace(rows)
@@ -215,7 +216,7 @@ class Ensemble:
                 self._rates, self._running, np.array(self._inputs, np.int64), common, own, begin, slots, times, values,
                 self._atol, guard, self._control, dense, p._meta["stage_row"],
                 p._meta["work_rows"], self.outcome, self._when, self._what,
-                self._steps, self._flags, self._pending, self._triggers.kinds, self._triggers.first,
+                self._steps, self._flags, self._marks, self._pending, self._triggers.kinds, self._triggers.first,
                 self._triggers.assigned, memory, base,
             )  # fmt: skip
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from opiome.engine._derivatives import TIME, Derivatives
 from opiome.engine._linear_system import build
-from opiome.engine._vector import LANES, VECTOR, Body, Emitter, literal
+from opiome.engine._vector import COMPARE, LANES, VECTOR, Body, Emitter, literal
 
 if TYPE_CHECKING:
     from opiome.engine._system import System
@@ -61,9 +61,10 @@ class Kernels:
         n = len(system.states)
         self.linear = build(system, method.stages)
         self.entries, self.lu, self.rows = self.linear.entries, self.linear.lu, self.linear.rows
+        self.switches = self._switches()
         in_time = Derivatives(self.graph, n)
         self.time_slopes = [in_time.diff(rate, TIME) for rate in system.rates]
-        self.autonomous = all(node == self.graph.zero for node in self.time_slopes)
+        self.autonomous = not any(self.graph.deps[rate] & 1 for rate in system.rates)
 
     @property
     def layout(self) -> Layout:
@@ -108,9 +109,20 @@ class Kernels:
         return DECLARATIONS + "\n".join(parts)
 
     def _conditions(self) -> list[int]:
-        """One row per trigger: 1 where its condition holds."""
+        """One row per trigger, then one per switch: 1 where it holds."""
         g = self.graph
-        return [g.select(k.condition, g.one, g.zero) for k in self.system.triggers]
+        return [g.select(k, g.one, g.zero) for k in (*(t.condition for t in self.system.triggers), *self.switches)]
+
+    def _switches(self) -> list[int]:
+        """Comparisons that a step must not jump over: all in triggers, and those of the time in right-hand sides."""
+        g = self.graph
+        found = {
+            v: None
+            for v in g.order(t.condition for t in self.system.triggers)
+            if g.op[v] in COMPARE and g.deps[v]
+        }
+        found |= {v: None for v in g.order(self.system.rates) if g.op[v] in COMPARE and g.deps[v] == 1}
+        return list(found)
 
     def _effects(self) -> list[int]:
         """Rows of every trigger: delay, priority, then the values that it assigns."""

@@ -82,6 +82,7 @@ def _generate(sbml: str, outputs: Sequence[str] | None, method: str) -> tuple[di
         "pattern": [[i, j, graph.level[node]] for (i, j), node in kernels.entries.items()],
         "rows": kernels.rows,
         "timed": [i for i, rate in enumerate(system.rates) if graph.deps[rate] & 1],
+        "switches": len(kernels.switches),
         "triggers": [
             {
                 "initially": k.initially,

@@ -1,0 +1,142 @@
+"""SBML semantics, case by case from the specification (level 3 version 2), compared with libRoadRunner.
+
+Each case names the section that it is about. Outputs are compared at times that no event falls on.
+"""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+import pytest
+
+from opiome import engine
+
+# name: (section, antimony, outputs)
+CASES = {
+    "one reaction": ("4.11", "species A, B; A = 3; B = 0; J: A -> B; k*A; k = 0.4", "A B"),
+    "reversible reaction": ("4.11", "species A, B; A = 3; B = 1; J: A -> B; k*A - q*B; k = 0.4; q = 0.7", "A B"),
+    "stoichiometry of two": ("4.11.3", "species A, B; A = 3; B = 0; J: 2 A -> 3 B; k*A^2; k = 0.1", "A B"),
+    "fractional stoichiometry": ("4.11.3", "species A, B; A = 3; B = 0; J: A -> 0.25 B; k*A; k = 0.4", "A B"),
+    "modifier": ("4.11.4", "species A, B, E; A = 3; B = 0; E = 0.5; J: A -> B; k*E*A/(1 + A); k = 2", "A B E"),
+    "source and sink": ("4.11", "species A; A = 0; J: -> A; 2; K: A -> ; 0.3*A", "A"),
+    "same species on both sides": ("4.11", "species A; A = 1; J: A -> 2 A; 0.3*A*(1 - A/5)", "A"),
+    "boundary species": ("4.6.5", "species A, $B; A = 1; B = 4; J: B -> A; 0.2*B; K: A -> ; 0.1*A", "A B"),
+    "boundary species with a rate rule": ("4.6.5", "species A, $B; A = 1; B = 4; B' = -0.1*B; J: B -> A; 0.2*B", "A B"),
+    "boundary species with an assignment": ("4.6.5", "species A, $B; A = 1; B := 2 + sin(time); J: B -> A; 0.2*B", "A B"),
+    "constant species": ("4.6.4", "const species C; species A; C = 2; A = 0; J: -> A; C*0.5", "A C"),
+    "compartment of two litres": ("4.5", "compartment c = 2; species A in c, B in c; A = 3; B = 0; J: A -> B; c*0.4*A", "A B"),
+    "two compartments": (
+        "4.5", "compartment c = 2; compartment d = 5; species A in c, B in d; A = 3; B = 0; J: A -> B; 0.4*A - 0.1*B", "A B",
+    ),
+    "substance units only": (
+        "4.6.6", "compartment c = 4; substanceOnly species A in c; species B in c; A = 3; B = 0; J: A -> B; 0.4*A", "A B",
+    ),
+    "compartment that grows": ("4.5.4", "compartment c; c = 2; c' = 0.3; species A in c; A = 3; J: A -> ; 0.4*A", "A c"),
+    "compartment by assignment": ("4.5.4", "compartment c; c := 2 + 0.5*time; species A in c; A = 3; J: A -> ; 0.4*A", "A c"),
+    "rate rule": ("4.9.3", "x = 2; x' = -0.3*x", "x"),
+    "coupled rate rules": ("4.9.3", "x = 2; y = 0; x' = y; y' = -x - 0.1*y", "x y"),
+    "rate rule with the time": ("3.4.7", "x = 2; x' = cos(time) - 0.1*x", "x"),
+    "assignment rule": ("4.9.2", "x = 2; x' = -0.3*x; y := x^2 + 1", "x y"),
+    "assignment rules out of order": ("4.9.2", "x = 2; x' = -0.3*z; y := x^2; z := y + w; w := 0.1*x", "x y z w"),
+    "assignment rule in a rate": ("4.9.2", "x = 2; v := x/(1 + x); x' = -v", "x v"),
+    "initial assignment": ("4.8", "p = 3; x = p^2 + 1; x' = -0.3*x", "x"),
+    "initial assignment of a constant": ("4.8", "p = 3; q = 2*p; x = 1; x' = -q*x", "x q"),
+    "initial assignment from an assignment rule": ("4.8", "p = 3; r := 2*p + x; x = 1; x' = -x; q = r; y = 0; y' = q", "x y"),
+    "initial assignment of a species": ("4.8", "compartment c = 2; species A in c; p = 1.5; A = 2*p; J: A -> ; 0.4*A", "A"),
+    "initial assignment of a compartment": ("4.8", "p = 1.5; compartment c = 2*p; species A in c; A = 4; J: A -> ; 0.4*A", "A c"),
+    "chain of initial assignments": ("4.8", "p = 3; q = r + 1; r = 2*p; x = q*r; x' = -x/q", "x"),
+    "function definition": ("4.3", "function mm(s, v, k)\n v*s/(k + s)\nend\nmodel m\n x = 5; x' = -mm(x, 1.2, 0.4)\nend", "x"),
+    "nested function definitions": (
+        "4.3", "function sq(a)\n a*a\nend\nfunction h(s, k)\n sq(s)/(sq(k) + sq(s))\nend\nmodel m\n x = 5; x' = -h(x, 2)\nend", "x",
+    ),
+    "piecewise": ("3.4", "x = 5; x' = piecewise(-1, x > 3, -0.2*x)", "x"),
+    "piecewise of the time": ("3.4", "x = 0; x' = piecewise(1, time < 2.2, -0.5, time < 4.1, 0.3)", "x"),
+    "logic": ("3.4", "x = 5; x' = -0.5; y := piecewise(1, x > 4 || x < 2 && !(x < 1), 0)", "x y"),
+    "minimum and maximum": ("3.4", "x = 5; x' = -min(x, 1) - max(0, x - 4)", "x"),
+    "powers and roots": ("3.4", "x = 5; x' = -0.2*sqrt(x) - 0.1*x^1.7 - 0.01*root(3, x); y := x^(-2)", "x y"),
+    "logarithms": ("3.4", "x = 5; x' = -ln(1 + x); y := log10(x + 1) + log(3, x + 2)", "x y"),
+    "trigonometry": ("3.4", "x = 0.5; x' = 0.1; y := sin(x) + tan(x) + arctan(x) + arcsin(x/9) + cosh(x) + tanh(x)", "x y"),
+    "floor, ceiling and absolute value": ("3.4", "x = -2.3; x' = 0.7; y := floor(x) + 2*ceil(x) + abs(x)", "y"),
+    "constants": ("3.4", "x = 1; x' = -pi*x/10; y := exponentiale*x", "x y"),
+    "rate of a variable": ("3.4", "x = 2; x' = -0.3*x; y := rateOf(x)", "x y"),
+    "rate of a species": ("3.4", "species A; A = 2; J: A -> ; 0.3*A; y := rateOf(A)", "A y"),
+    "event in time": ("4.12", "x = 2; x' = -0.3*x; E: at time > 3.05: x = 5", "x"),
+    "event at a state": ("4.12", "x = 5; x' = -0.3*x; E: at x < 2: x = 4", "x"),
+    "event that changes a parameter": ("4.12", "k = 0.3; x = 5; x' = -k*x; E: at x < 2.5: k = 0.05", "x k"),
+    "event with a delay": ("4.12.3", "x = 5; x' = -0.3*x; E: at 1.5 after x < 2.5: x = 5", "x"),
+    "event with values from its trigger": ("4.12.1", "x = 5; x' = -0.3*x; E: at 1.5 after x < 2.5, fromTrigger=true: x = x + 3", "x"),
+    "event with values from its execution": (
+        "4.12.1", "x = 5; x' = -0.3*x; E: at 1.5 after x < 2.5, fromTrigger=false: x = x + 3", "x",
+    ),
+    "event that is true at the start": ("4.12.2", "x = 5; x' = -0.3*x; E: at x > 1, t0=false: x = 7", "x"),
+    "event that was true before the start": ("4.12.2", "x = 5; x' = -0.3*x; E: at x > 1, t0=true: x = 7", "x"),
+    "event that does not persist": (
+        "4.12.2", "x = 5; x' = -1; y = 0; y' = 0; E: at 2 after (x < 3 && x > 2), persistent=false: y = 1", "x y",
+    ),
+    "event that persists": ("4.12.2", "x = 5; x' = -1; y = 0; y' = 0; E: at 2 after (x < 3 && x > 2), persistent=true: y = 1", "x y"),
+    "two events at once, by priority": (
+        "4.12.4", "x = 1; x' = 0; E: at time > 2.05, priority=1: x = x + 1; F: at time > 2.05, priority=2: x = x*10", "x",
+    ),
+    "event that triggers another": ("4.12", "x = 1; x' = 0.5; y = 0; y' = 0; E: at x > 2: y = 3; F: at y > 1: x = 0", "x y"),
+    "two assignments at once": ("4.12.5", "x = 1; y = 2; x' = 0.1; y' = -0.1; E: at time > 2.05: x = y, y = x", "x y"),
+    "event on a species": ("4.12", "compartment c = 2; species A in c; A = 3; J: A -> ; c*0.4*A; E: at A < 1: A = 2", "A"),
+    "event on a compartment": ("4.12", "compartment c; c = 2; species A in c; A = 3; J: A -> ; 0.4*A; E: at time > 2.05: c = 4", "A c"),
+    "output of a reaction rate": ("4.11.7", "species A, B; A = 3; B = 0; J: A -> B; k*A; k = 0.4", "J"),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_case(name, sbml, roadrunner_run):
+    _, text, outputs = CASES[name]
+    model, names = sbml(text), outputs.split()
+    times = np.array([0.0, *np.arange(0.31, 8.0, 0.473)])
+    program = engine.compile(model, outputs=names)
+    run = program.ensemble({}, n=1, rtol=1e-9, atol=1e-12, signed=program.states)
+    mine = run.advance(8.0, at=times).values[0]
+    assert run.failures == []
+    species = set(re.findall(r'<species [^>]*?\bid="(\w+)"', model))
+    amounts = set(re.findall(r'<species [^>]*?\bid="(\w+)"[^>]*?hasOnlySubstanceUnits="true"', model))
+    theirs = roadrunner_run(model, [f"[{n}]" if n in species - amounts else n for n in names], times)
+    np.testing.assert_allclose(mine[1:], theirs[1:], rtol=2e-6, atol=2e-7)
+
+
+def test_initial_amount(sbml, roadrunner_run):
+    model = sbml("compartment c = 4; species A in c; A = 3; J: A -> ; 0.4*A")
+    model = model.replace('initialConcentration="3"', 'initialAmount="3"')
+    program = engine.compile(model, outputs=["A"])
+    assert program.start({})[0, 0] == 3.0
+    mine = program.ensemble({}, n=1, rtol=1e-9).advance(5.0, at=[0.0, 1.0, 5.0]).values[0]
+    np.testing.assert_allclose(mine, roadrunner_run(model, ["[A]"], [0.0, 1.0, 5.0]), rtol=1e-6)
+
+
+def test_a_short_switch_in_time_is_not_jumped_over(sbml):
+    program = engine.compile(sbml("x = 0; x' = piecewise(1, time > 50 && time < 50.001, 0)"), outputs=["x"])
+    value = program.ensemble({}, n=1).advance(100.0, at=[100.0]).values[0, 0, 0]
+    assert value == pytest.approx(1e-3, rel=1e-5)
+
+
+def test_there_are_enough_cases():
+    assert len(CASES) >= 40
+
+
+def test_local_parameters_shadow_global_ones(sbml, roadrunner_run):
+    model = sbml("species A, B; A = 3; B = 0; J: A -> B; k*A; k = 0.4")
+    model = model.replace(
+        "</kineticLaw>",
+        '<listOfLocalParameters><localParameter id="k" value="0.9"/></listOfLocalParameters></kineticLaw>',
+    )
+    program = engine.compile(model, outputs=["A", "B"])
+    assert program.defaults["J_k"] == 0.9
+    mine = program.ensemble({}, n=1, rtol=1e-9).advance(5.0, at=[1.0, 5.0]).values[0]
+    np.testing.assert_allclose(mine, roadrunner_run(model, ["[A]", "[B]"], [0.0, 1.0, 5.0])[1:], rtol=1e-6)
+    faster = program.ensemble({"J_k": 2.0}, n=1, rtol=1e-9).advance(1.0, at=[1.0]).values[0, 0]
+    np.testing.assert_allclose(faster, [3 * np.exp(-2.0), 3 - 3 * np.exp(-2.0)], rtol=1e-7)
+
+
+def test_conversion_factor(sbml, roadrunner_run):
+    model = sbml("species A, B; A = 3; B = 0; J: A -> B; k*A; k = 0.4; f = 2.5")
+    model = re.sub(r'(<species id="B")', r'\1 conversionFactor="f"', model)
+    program = engine.compile(model, outputs=["A", "B"])
+    mine = program.ensemble({}, n=1, rtol=1e-9).advance(5.0, at=[1.0, 5.0]).values[0]
+    np.testing.assert_allclose(mine, roadrunner_run(model, ["[A]", "[B]"], [0.0, 1.0, 5.0])[1:], rtol=1e-6)
