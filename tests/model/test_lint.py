@@ -115,6 +115,13 @@ BROKEN = {
         "effect -",
         "without a reason",
     ),
+    "untraceable_source": (
+        "M025",
+        "parameters/effect.tsv",
+        "doi:10.1000/k B",
+        "Tmax~1~h B",
+        "source 'Tmax 1 h' cannot be found",
+    ),
     "edge_without_source": ("M021", "edges.tsv", "opioid doi:10.1000/e", "opioid -", "has no source"),
     "grade": ("M022", "parameters/effect.tsv", "doi:10.1000/k B", "doi:10.1000/k E", "unknown grade 'E'"),
     "evidence": ("M022", "parameters/effect.tsv", "B human seen diary", "B human sen diary", "'sen'"),

@@ -21,6 +21,10 @@ __all__ = ["PARAMETER_RULES"]
 GRADES = ("A", "B", "C", "D")
 EVIDENCE = ("seen", "recalled", "derived", "assumed")
 DISTRIBUTIONS = ("fixed", "lognormal", "normal", "logitnormal")
+_FINDABLE = re.compile(
+    r"10\.\d{4,9}/|PMID|PMC\d|BNID|\b(?:19|20)\d\d\b|\blabels?\b|https?://|github|docs/|data of",
+    re.IGNORECASE,
+)
 _COVARIATE = re.compile(r"^(?P<name>\w+)\s*(?P<form>[\^*])\s*(?P<factor>[-+]?[\d.]+(?:[eE][-+]?\d+)?)$")
 
 
@@ -96,6 +100,30 @@ class Sourced:
                 expected="DOI, PMID or title",
                 remedy="cite the source, or write evidence 'assumed' and say why in the note",
             )
+
+
+@dataclass(frozen=True)
+class Traceable:
+    """A source that was read can be found: DOI, PubMed or BioNumbers id, year, label, address or document."""
+
+    id: str = "M025"
+    severity: Severity = "error"
+    needs_sbml: bool = False
+
+    def find(self, subject: Subject) -> Iterator[Problem]:
+        """Yield sources that lead nowhere."""
+        for name in ("parameters", "pharmacology", "guilds", "drugs", "edges"):
+            column = "sources" if name == "edges" else "source"
+            for row in subject.draft.tables[name]:
+                source = row.text(column)
+                unread = row.text("evidence") in ("assumed", "recalled") or source.startswith("assumed")
+                if source and not unread and not _FINDABLE.search(source):
+                    yield row.problem(
+                        f"source '{source}' cannot be found",
+                        column,
+                        expected="a DOI, PMID, PMC id, label, address, or author and year",
+                        remedy="name the paper or label; other text belongs in the note",
+                    )
 
 
 @dataclass(frozen=True)
@@ -214,6 +242,7 @@ class MechanismKnown:
 PARAMETER_RULES: tuple[Rule, ...] = (
     ParameterUsed(),
     Sourced(),
+    Traceable(),
     Graded(),
     Bounded(),
     CovariatesKnown(),
