@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from opiome import report
+from opiome.errors import ResultsError
 from opiome.report._bands import _apart, band_panel
 from opiome.report._biology import read_biology
 from opiome.report._courses import courses
@@ -182,11 +183,20 @@ def test_a_panel_names_arms_and_phases(made, biology):
 
 
 def test_the_picture_is_one_svg_file(results, tmp_path):
-    root = ET.parse(report.picture(results, tmp_path / "study.svg", panels=("pain", "unknown"))).getroot()  # noqa: S314
+    written = report.picture(
+        results, tmp_path / "study.svg", parts=("courses", "forest", "map"), panels=("pain", "unknown")
+    )
+    root = ET.parse(written).getroot()  # noqa: S314  (our own text)
     words = " ".join(root.itertext())
-    assert "Does a peripheral antagonist relieve" in words
-    assert "Butyrate flux" in words
-    assert "Pain" in words
+    for word in ("Does a peripheral antagonist relieve", "NRS 0-10", "✗ miss", "Butyrate flux"):
+        assert word in words
+    ids = [item.get("id") for item in root.iter() if item.get("id")]
+    assert len(ids) == len(set(ids))
+
+
+def test_an_unknown_part_of_a_picture_is_refused(results, tmp_path):
+    with pytest.raises(ResultsError, match=r"no part 'pie'.*courses, forest, map"):
+        report.picture(results, tmp_path / "study.svg", parts=("pie",))
 
 
 def test_reasons_read_as_sentences(made):

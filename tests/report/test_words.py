@@ -10,7 +10,7 @@ import pytest
 
 from opiome.report._rows import contrast_rows, endpoint_rows, primary
 from opiome.report._tables import read_tables
-from opiome.report._words import answer, fold, interval, joined, lower, number, quantity, verdict
+from opiome.report._words import _held, answer, fold, interval, joined, lower, number, quantity, verdict
 
 
 @pytest.mark.parametrize(
@@ -70,6 +70,12 @@ def test_lists_and_labels_read_as_sentences():
     assert joined(["a"]) == "a"
     assert joined(["a", "b", "c"]) == "a, b and c"
     assert joined(["a, x", "b"]) == "a, x; and b"
+    assert joined(["a and b", "c"]) == "a and b; and c"
+    assert _held(2, 2, "published value", "here") == "Of 2 published values, all lie here"
+    assert _held(0, 1, "published value", "here") == "The one published value does not lie here"
+    assert _held(1, 3, "published difference between arms", "here") == (
+        "Of 3 published differences between arms, 1 lies here"
+    )
     assert lower("Placebo") == "placebo"
     assert lower("SBM per week") == "SBM per week"
 
@@ -99,7 +105,7 @@ def test_an_interval_over_zero_does_not_tell_arms_apart(results):
 def test_all_misses_are_counted_and_four_named(results):
     endpoints = results.endpoints.with_columns(hit=pl.when(pl.col("published").is_not_null()).then(False))  # noqa: FBT003
     text = sentences(SimpleNamespace(**vars(results) | {"endpoints": endpoints}))
-    assert "Of 6 published values, none lie in" in text
+    assert "Of 6 published values, none lies in" in text
     assert "4 more, marked in the table" in text
 
 

@@ -31,6 +31,7 @@ _DOSE = re.compile(r"(\d) (?=\w)")
 _LINE = 13.0
 _FEW = 8
 """A course of so few points shows each of them."""
+_TICKS = 6
 _GAP = 4.0
 """Pixels between the end labels of two arms."""
 _DAY, _WEEK = 24.0, 168.0
@@ -80,7 +81,7 @@ def band_panel(
     )
     axes.grid(axis="y", color=RULE, linewidth=0.5, alpha=0.6)
     axes.set_axisbelow(True)
-    axes.xaxis.set_major_locator(MultipleLocator(_step(last - first)))
+    axes.xaxis.set_major_locator(MultipleLocator(_step(last - first, unit)))
     axes.xaxis.set_major_formatter(
         FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
     )
@@ -95,8 +96,10 @@ def _weeks_or_days(found: Sequence[Phase]) -> tuple[float, str]:
     return (_DAY, "days") if treatment <= 3 * _WEEK else (_WEEK, "weeks")
 
 
-def _step(span: float) -> float:
-    return next((step for step in (1, 2, 4, 7, 14, 28, 56) if span / step <= 6), 112)  # noqa: PLR2004  (ticks that fit)
+def _step(span: float, unit: str) -> float:
+    """Return the distance of ticks of which a handful fit, by whole weeks where a week fits."""
+    steps = (1, 2, 7, 14, 28, 56) if unit == "days" else (1, 2, 4, 8, 12, 26, 52)
+    return next((step for step in steps if span / step <= _TICKS), 2 * steps[-1])
 
 
 def _limits(axes: Axes, course: Course) -> None:
@@ -181,7 +184,7 @@ def _end_labels(
 def _wrapped(label: str) -> list[str]:
     # A dose and its unit stay on one line.
     label = _DOSE.sub("\\1\N{NO-BREAK SPACE}", label)
-    return textwrap.wrap(label, width=16, max_lines=2, placeholder="…") or [""]
+    return textwrap.wrap(label, width=17, max_lines=3, placeholder="…") or [""]
 
 
 def _apart(places: Sequence[float], heights: Sequence[float], room: float) -> list[float]:

@@ -90,13 +90,13 @@ def _head(row: Row, layout: _Layout) -> list[str]:
 
 
 def _headings(drawn: Figure, layout: _Layout, height: float) -> None:
-    for x, text in zip(layout.columns[1:], ("Model (95 % interval)", "Published", "Verdict"), strict=True):
+    """Write the heads of the columns; over the plot, what its marks mean."""
+    marks = "● model, line 95 %, band 90 % predicted    ◇ published"
+    heads = ("Endpoint and arm", marks, "Model (95 % interval)", "Published", "Verdict")
+    for x, text in zip((0.0, layout.left, *layout.columns[1:]), heads, strict=True):
         drawn.text(
             x / layout.width, 1 - 12 / height, text, fontsize=12.5, color=MUTED, va="center", parse_math=False
         )
-    drawn.text(
-        0, 1 - 12 / height, "Endpoint and arm", fontsize=12.5, color=MUTED, va="center", parse_math=False
-    )
 
 
 def _group(

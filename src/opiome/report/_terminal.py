@@ -9,9 +9,9 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from opiome.report._rows import Row, contrast_rows, endpoint_rows, primary
+from opiome.report._rows import Row, contrast_rows, endpoint_rows
 from opiome.report._tables import read_tables
-from opiome.report._words import answer
+from opiome.report._words import agreement
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +41,7 @@ def summary(results: object) -> RenderableType:
         parts.append(_table("Endpoint", rows))
     if contrasts:
         parts.append(_table("Contrast", contrasts))
-    sentences = answer(tables, primary(tables), rows, contrasts)
-    parts.append(Padding(Text(" ".join(sentences[-2:] if len(sentences) > 1 else sentences)), (1, 0, 0, 0)))
+    parts.append(Padding(Text(" ".join(agreement(rows, contrasts))), (1, 0)))
     parts.append(Text("Research tool, not advice for a patient.", style="italic"))
     return Group(*parts)
 
@@ -63,6 +62,7 @@ def _table(heading: str, rows: Sequence[Row]) -> Table:
         model = f"{row.model_text} ({row.interval_text})" if row.interval_text else row.model_text
         cells = [name, who, model, *((row.predictive_text or "–",) if predicted else ()), row.published_text]
         table.add_row(
-            *(Text(cell) for cell in cells), Text(row.verdict, style=_STYLES.get(row.verdict, "dim"))
+            *(Text(cell.replace("percentage points", "points")) for cell in cells),
+            Text(row.verdict, style=_STYLES.get(row.verdict, "dim")),
         )
     return table

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from opiome.report._rows import Row
     from opiome.report._tables import Tables
 
-__all__ = ["answer", "decimals", "fold", "interval", "joined", "number", "quantity", "verdict"]
+__all__ = ["agreement", "answer", "decimals", "fold", "interval", "joined", "number", "quantity", "verdict"]
 
 ABSENT = "–"
 _FOLD_LIMIT = math.log2(100)
@@ -95,7 +95,7 @@ def answer(tables: Tables, main: str, rows: Sequence[Row], contrasts: Sequence[R
     of_main = [row for row in rows if row.endpoint == main]
     sentences = [_who(tables, of_main[0].label if of_main else ""), _headline(of_main)]
     sentences += [_difference(row) for row in contrasts if row.endpoint == main]
-    return [sentence for sentence in (*sentences, *_agreement(rows, contrasts)) if sentence]
+    return [sentence for sentence in (*sentences, *agreement(rows, contrasts)) if sentence]
 
 
 def _who(tables: Tables, label: str) -> str:
@@ -141,7 +141,7 @@ def _difference(row: Row) -> str:
     return f"{text} ({row.interval_text}), which {verb} at this number of virtual patients."
 
 
-def _agreement(rows: Sequence[Row], contrasts: Sequence[Row]) -> list[str]:
+def agreement(rows: Sequence[Row], contrasts: Sequence[Row]) -> list[str]:
     """Return how the endpoints compare with what was published, and what the model gets wrong.
 
     Published contrasts follow from published values, so they are not counted as more of them.
@@ -154,8 +154,7 @@ def _agreement(rows: Sequence[Row], contrasts: Sequence[Row]) -> list[str]:
         return ["Published values stand beside the results, but none of them was judged a hit or a miss."]
     misses = [row for row in judged if not row.hit]
     held = len(judged) - len(misses)
-    values = _small(len(judged), "published value")
-    text = f"Of {values}, {held or 'none'} lie in the model’s predictive interval"
+    text = _held(held, len(judged), "published value", "in the model’s predictive interval")
     checks = [row for row in judged if row.role == "check"]
     if checks and len(checks) < len(judged):
         met = sum(bool(row.hit) for row in checks)
@@ -171,8 +170,9 @@ def _agreement(rows: Sequence[Row], contrasts: Sequence[Row]) -> list[str]:
     between = [row for row in contrasts if row.hit is not None]
     if between:
         held = sum(bool(row.hit) for row in between)
-        differences = _small(len(between), "published difference")
-        sentences.append(f"Of {differences} between arms, {held or 'none'} lie in that of the model.")
+        sentences.append(
+            _held(held, len(between), "published difference between arms", "in that of the model") + "."
+        )
     misses += [row for row in between if not row.hit]
     if misses:
         shown = [
@@ -194,8 +194,14 @@ def _subject(row: Row) -> str:
     return f"“{row.label}” with {lower(row.arm_label)}"
 
 
-def _small(count: int, noun: str) -> str:
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+def _held(held: int, count: int, noun: str, where: str) -> str:
+    """Return how many of ``count`` values lie somewhere, as the start of a sentence."""
+    if count == 1:
+        return f"The one {noun} {'lies' if held else 'does not lie'} {where}"
+    first, _, rest = noun.partition(" ")
+    plural = f"{first} {rest.replace(' ', 's ', 1) if ' ' in rest else rest + 's'}"
+    number_of = {0: "none lies", 1: "1 lies", count: "all lie"}.get(held, f"{held} lie")
+    return f"Of {count} {plural}, {number_of} {where}"
 
 
 def lower(label: str) -> str:
@@ -205,9 +211,9 @@ def lower(label: str) -> str:
 
 
 def joined(parts: Sequence[str]) -> str:
-    """Return the parts as a list in a sentence; semicolons where a part holds a comma."""
+    """Return the parts as a list in a sentence; semicolons where a part is a list itself."""
     if len(parts) < 2:  # noqa: PLR2004  (one part is not a list)
         return "".join(parts)
-    comma = "; " if any(", " in part for part in parts) else ", "
+    comma = "; " if any(", " in part or " and " in part for part in parts) else ", "
     last = "; and " if comma == "; " else " and "
     return comma.join(parts[:-1]) + last + parts[-1]
