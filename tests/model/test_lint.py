@@ -261,6 +261,61 @@ def test_mouse_only_fault_is_found(folder):
     assert [f.rule for f in model.lint(folder.path)] == ["M023"]
 
 
-def test_events_are_refused(folder):
-    folder.append("mechanisms/effect.ant", "strike: at (tolerance > half/half): tolerance = 1")
-    assert "M004" in {f.rule for f in model.lint(folder.path)}
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "strike: at (tolerance > 1): tolerance = 1",
+        "at (tolerance > 1): tolerance = 1",
+    ],
+)
+def test_events_are_refused(folder, statement):
+    line = folder.append("mechanisms/effect.ant", statement)
+    assert ("effect.ant", line) in {
+        (f.file.name, f.line) for f in model.lint(folder.path) if f.rule in {"M001", "M004"}
+    }
+
+
+@pytest.mark.parametrize(
+    "statement", ["model other", "end", 'import "other.ant"', "function f(x) x end", "module m() end"]
+)
+def test_frames_and_imports_do_not_belong_into_a_fragment(folder, statement):
+    line = folder.append("mechanisms/effect.ant", statement)
+    (finding, *_) = model.lint(folder.path)
+    assert (finding.rule, finding.line) == ("M001", line)
+    assert "does not belong" in finding.message
+
+
+def test_bracket_never_closed(folder):
+    line = folder.change("mechanisms/effect.ant", "half*tolerance)", "half*tolerance")
+    assert ("M001", line) in {
+        (f.rule, f.line) for f in model.lint(folder.path) if "never closed" in f.message
+    }
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-inf", "1,5", "0x10"])
+def test_values_are_finite_numbers(folder, value):
+    line = folder.change("parameters/effect.tsv", "k_tolerance 0.03", f"k_tolerance {value}")
+    found = model.lint(folder.path)
+    assert [(f.rule, f.line) for f in found if "is not a number" in f.message] == [("M001", line)]
+
+
+def test_an_id_that_is_no_name_is_found_in_its_table(folder):
+    line = folder.append(
+        "parameters/effect.tsv", "2half 1 dimensionless - - fixed - - doi:10.1000/k B human seen effect"
+    )
+    found = [f for f in model.lint(folder.path) if f.rule == "M002"]
+    assert [(f.file, f.line) for f in found] == [(folder.path / "parameters/effect.tsv", line)]
+
+
+@pytest.mark.parametrize("file", ["mechanisms/effect.ant", "edges.tsv", "parameters/effect.tsv", "units.tsv"])
+def test_garbage_is_refused_with_its_file(folder, file):
+    (folder.path / file).write_bytes(bytes(range(256)) * 4000)
+    with pytest.raises(ModelError, match="cannot be read as UTF-8"):
+        model.load(folder.path)
+
+
+def test_parts_of_a_combination_are_drugs(folder):
+    folder.change("drugs.tsv", "mode source", "mode parameters_key source")
+    line = folder.change("drugs.tsv", "bolus doi", "bolus opioid=morfine:IR doi")
+    (finding,) = model.lint(folder.path)
+    assert (finding.rule, finding.line, finding.field) == ("M030", line, "parameters_key")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Assembly", "assemble", "to_sbml"]
 
 MODEL_ID = "opiome"
+_LONGEST = 120  # characters of a line in a message
 _ANTIMONY = threading.Lock()  # libantimony keeps one global state
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _HAS = re.compile(r"\b([A-Za-z_]\w*)\s+has\s+([A-Za-z_]\w*)")
@@ -81,9 +82,10 @@ def assemble(
             text.append((f"  unit {name} = {definition}", None))
     for kind, name in _MODEL_UNITS.items():
         text.append((f"  unit {kind} = {defined.get(name, '')}", None))
-    for parameter in parameters.values():
-        text.append((f"  {parameter.id} = {parameter.value!r}", None))
-        text.append((f"  {parameter.id} has {parameter.unit}", None))
+    for item in parameters.values():
+        value = f"{item.id} = {item.value!r}"
+        origin = Line(value, item.row.file, item.row.line)
+        text += [(f"  {value}", origin), (f"  {item.id} has {item.unit}", origin)]
     text.extend((f"  {line.code.strip()}", line) for line in lines if line.code.strip())
     # an initial value that is a bare number would make its symbol dimensionless: units have the last word
     for line in lines:
@@ -183,7 +185,9 @@ def _located(text: str, assembly: Assembly) -> Problem:
             file=assembly.folder,
             remedy="look for the named symbol in the fragments",
         )
-    return origin.problem(f"Antimony: {text}: {origin.code.strip()}", remedy=remedy)
+    code = origin.code.strip()
+    code = code if len(code) <= _LONGEST else f"{code[:_LONGEST]}..."
+    return origin.problem(f"Antimony: {text}: {code}", remedy=remedy)
 
 
 def undefined(symbols: Iterable[str], known: Iterable[str], assembly: Assembly) -> list[Problem]:

@@ -27,6 +27,7 @@ __all__ = [
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _OPEN_ENDS = ("+", "-", "*", "/", "^", ",", "(", "=", "&&", "||")
+_FRAME = re.compile(r"^\s*(model|module|end|import|using|function|at)\b(?!\s*(?:'|:?=))")
 _COMMENT = re.compile(r"(//|#).*$")
 _DEFINITION = re.compile(
     r"^(?:(?:\w+\s*:(?!=))|(?:(?P<id>[A-Za-z_]\w*)\s*(?P<kind>'?\s*:?=)(?![>=])))\s*(?P<rest>.*)$"
@@ -153,7 +154,7 @@ def fill(text: str, bindings: dict[str, str]) -> tuple[str, list[str]]:
 def expand(fragments: dict[str, list[Line]], instances: list[Instance]) -> tuple[list[Line], list[Problem]]:
     """Write out every instance of every fragment."""
     lines: list[Line] = []
-    problems: list[Problem] = []
+    problems = [problem for written in fragments.values() for problem in _improper(written)]
     for instance in instances:
         for line in _joined(fragments[instance.fragment]):
             code, missing = fill(line.code, instance.bindings)
@@ -168,6 +169,26 @@ def expand(fragments: dict[str, list[Line]], instances: list[Instance]) -> tuple
             )
             lines.append(filled)
     return lines, problems
+
+
+def _improper(lines: list[Line]) -> Iterable[Problem]:
+    """Yield what a fragment must not hold: frames and imports of other models, brackets that never close."""
+    for line in lines:
+        for part in line.code.split(";"):
+            match = _FRAME.match(part)
+            if match:
+                yield line.problem(
+                    f"'{match[1]}' does not belong into a fragment",
+                    expected="equations, initial values and units",
+                    remedy="remove the statement: the loader writes the frame of the model",
+                )
+    opened = None
+    depth = 0
+    for line in lines:
+        before, depth = depth, depth + line.code.count("(") - line.code.count(")")
+        opened = line if before == 0 < depth else opened
+    if depth > 0 and opened is not None:
+        yield opened.problem("a bracket is opened and never closed", remedy="close it")
 
 
 def _joined(lines: list[Line]) -> Iterable[Line]:

@@ -47,6 +47,7 @@ class DrugsComplete:
             elif slots[drug]:
                 yield from self._missing(subject, row, given[drug])
             yield from self._states(subject, row)
+            yield from self._parts(row, slots)
         yield from self._rows(subject, slots)
 
     @staticmethod
@@ -60,6 +61,19 @@ class DrugsComplete:
                     "drug",
                     expected=f"a row '{quantity}' in pharmacology.tsv",
                     remedy="add it; without it the drug would take another drug's value",
+                )
+
+    @staticmethod
+    def _parts(row: Row, slots: dict[str, list[str]]) -> Iterator[Problem]:
+        """Yield parts of a fixed combination that are no drug of their slot."""
+        for part in row.text("parameters_key").split():
+            slot, _, drug = part.partition("=")
+            if slot not in slots.get(drug.partition(":")[0], []):
+                yield row.problem(
+                    f"'{part}' is no drug in its slot",
+                    "parameters_key",
+                    expected="'opioid=oxycodone:CR antagonist=naloxone:CR'",
+                    remedy=meant(drug.partition(":")[0], slots, "name drugs of drugs.tsv that fit the slots"),
                 )
 
     @staticmethod

@@ -5,6 +5,7 @@ All tables are tab-separated text with one header line. Lines that are blank or 
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -246,8 +247,12 @@ def _fill(row: Row, cells: dict[str, str], schema: Schema) -> list[Problem]:
                 problems.append(row.problem("is empty", column, expected="a number", remedy="fill the cell"))
             continue
         try:
-            row.cells[column] = float(text)
+            number = float(text)
         except ValueError:
+            number = math.nan
+        if math.isfinite(number):
+            row.cells[column] = number
+        else:
             problems.append(
                 row.problem(f"'{text}' is not a number", column, remedy="write it as 12.5 or 1e-3")
             )
