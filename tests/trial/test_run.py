@@ -239,6 +239,15 @@ def test_nobody_qualifies(tiny, study_of):
         trial.run(study, model=tiny, threads=2)
 
 
+def test_criteria_on_what_nobody_knows(tiny, study_of):
+    population = {"eligibility": ["agee > 3"], "entry": ["sbm_per_wek < 3", "enteric_signal < 1"]}
+    with pytest.raises(StudyError) as caught:
+        trial.run(study_of(population=population), model=tiny, patients=2)
+    assert len(caught.value.problems) == 3
+    assert "Did you mean 'age'" in str(caught.value)
+    assert "Did you mean 'sbm_per_week'" in str(caught.value)
+
+
 def test_allocation(tiny, study_of):
     arms = {
         "low": {"label": "Low", "regimen": ["naldemedine 0.1 mg daily"], "allocation": 2},

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.stats import ttest_ind as scipy_test
 
 from opiome.trial import Answers
 from opiome.trial._statistics import contrast, estimate, predicted_difference, predictive
@@ -52,6 +53,15 @@ def test_welch():
     assert found.value == pytest.approx(-2.5)
     assert found.p == pytest.approx(0.1515, abs=1e-3)
     assert estimate(a).n == 4
+    same = scipy_test(a.values[:4], b.values, equal_var=False)
+    assert found.p == pytest.approx(same.pvalue)
+    assert (found.low, found.high) == pytest.approx(same.confidence_interval())
+
+
+def test_arms_without_spread():
+    found = contrast(Answers("mean", np.full(3, 2.0)), Answers("mean", np.full(3, 1.0)))
+    assert found.value == 1
+    assert math.isnan(found.p)
 
 
 def test_kaplan_meier_median():

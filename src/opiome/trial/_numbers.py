@@ -34,6 +34,7 @@ class DiaryNumbers:
     nrs_sd: float
     missing_day: float
     missed_dose: float
+    bfi_untroubled: float
     rescue_window: float
     rhythm: tuple[float, ...] = field(default=(1.0,) * 24)
     """Relative evacuation rate in each hour of model time (hour 0 first), with mean 1."""

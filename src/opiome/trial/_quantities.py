@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from opiome.trial._numbers import diary_numbers
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -65,13 +67,13 @@ def _bfi(diary: Diary, columns: slice) -> NDArray[np.float64]:
 
     A diary holds no 0-100 items, so each is read off it: difficulty as the share of movements with straining
     or blockage (the mean of the two), incomplete evacuation as its share, and the patient's own judgement as
-    the shortfall from one spontaneous movement a day. Without a movement all three are 100.
+    the shortfall from ``bfi_untroubled`` spontaneous movements a week. Without a movement all three are 100.
     """
     moved = diary.counts["bm"][:, columns].sum(axis=1) > 0
     days = diary_days(diary, columns)
     difficulty = (share(diary, "straining", columns) + share(diary, "blockage", columns)) / 2
     incomplete = share(diary, "incomplete", columns)
-    judgement = np.clip(1 - quantity(diary, "sbm_per_week", columns) / 7.0, 0, 1)
+    judgement = np.clip(1 - quantity(diary, "sbm_per_week", columns) / diary_numbers().bfi_untroubled, 0, 1)
     index = 100.0 * (np.where(moved, difficulty, 1) + np.where(moved, incomplete, 1) + judgement) / 3.0
     return np.where(days > 0, index, np.nan)
 

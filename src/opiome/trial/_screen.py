@@ -14,10 +14,10 @@ import numpy as np
 
 from opiome import cohort as people
 from opiome.cohort import Cohort
-from opiome.errors import CohortError, Problem
+from opiome.errors import CohortError, Problem, StudyError, nearest
 from opiome.trial._live import Group, Rules, live
 from opiome.trial._population import overrides
-from opiome.trial._quantities import quantity
+from opiome.trial._quantities import QUANTITIES, quantity
 from opiome.trial._therapy import Taking
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def screen(setting: Setting, needed: int, progress: Callable[[int], None]) -> Ac
     Raises:
         CohortError: not enough of the allowed number of candidates qualify; the message says why most failed.
     """
+    _check_criteria(setting)
     limit = setting.study.screening.attempts * needed
     tried: list[_Tried] = []
     found = first = 0
@@ -165,6 +166,29 @@ def _rules(setting: Setting) -> Rules:
         rescue_every=(dosing.every or 24.0) if dosing else 24.0,
         rescue_doses=setting.therapy.rescue_doses if rescue else None,
     )
+
+
+def _check_criteria(setting: Setting) -> None:
+    """Refuse criteria on what the clinic does not know."""
+    population = setting.study.population
+    known = {
+        "eligibility": (population.eligibility, ["ome", *setting.model.covariates["id"]]),
+        "entry": (population.entry, list(QUANTITIES)),
+    }
+    problems = [
+        Problem(
+            f"'{test}' refers to '{test.quantity}', which is not known at that time",
+            file=setting.study.name,
+            field=f"population.{part}",
+            expected=", ".join(names),
+            remedy=f"did you mean '{near}'?" if (near := nearest(test.quantity, names)) else None,
+        )
+        for part, (tests, names) in known.items()
+        for test in tests
+        if test.quantity not in names
+    ]
+    if problems:
+        raise StudyError(problems)
 
 
 def _ineligible(study: Study, values: Mapping[str, NDArray[np.float64]]) -> list[str]:
