@@ -131,6 +131,43 @@ def test_repeats_of_a_person_do_not_count_as_people(made, write):
     np.testing.assert_allclose(often.within, 0.0, atol=1e-12)
 
 
+def test_absent_guilds_stay_absent_and_do_not_widen_the_others(made, write):
+    """Half of the people lose Akkermansia: the other guilds' proportions are fitted as if nobody had."""
+    table, told = made.people(write, n=60, repeats=1)
+    found = analyse(table, metadata=told)
+    whole = fit_distribution(found.guilds.composition, found.profile.detection, found.subjects)
+    x = found.guilds.composition.copy()
+    x[::2, 3] = 0
+    half = fit_distribution(x / x.sum(axis=1, keepdims=True), found.profile.detection, found.subjects)
+    assert half.weights.tolist() == [0.5, 0.5]
+    drawn = half.draw(4000, seed=1)
+    assert (drawn[:, 3] == 0).mean() == pytest.approx(0.5, abs=0.03)
+    np.testing.assert_allclose(drawn.sum(axis=1), 1.0)
+    rest = [0, 1, 2, 4, 5, 6]
+
+    def spread(fit):
+        y = np.log(fit.draw(4000, seed=1)[:, rest])
+        return np.std(y - y.mean(axis=1, keepdims=True), axis=0)
+
+    np.testing.assert_allclose(spread(half), spread(whole), rtol=0.12)
+
+
+def test_gaps_are_filled_by_maximum_likelihood():
+    """Against the closed form for a monotone gap: the second column regressed on the first."""
+    from opiome.microbiome._resample import _normal_with_gaps
+    from opiome.streams import normal
+
+    z = normal(2, "test", np.arange(80)[:, None], draw=np.arange(2)[None, :])
+    y = np.column_stack([z[:, 0], 0.8 * z[:, 0] + 0.6 * z[:, 1]])
+    y[50:, 1] = np.nan
+    mean, covariance, filled = _normal_with_gaps(y)
+    slope, intercept = np.polyfit(y[:50, 0], y[:50, 1], 1)
+    expected = intercept + slope * y[:, 0].mean()
+    assert mean[1] == pytest.approx(expected, abs=1e-5)
+    assert covariance[0, 1] == pytest.approx(slope * np.var(y[:, 0], ddof=1), rel=1e-4)
+    np.testing.assert_allclose(filled[50:, 1], intercept + slope * y[50:, 0], atol=1e-4)
+
+
 def test_too_few_people_to_fit(genera):
     with pytest.raises(ProfileError, match="holds 3 people"):
         analyse(genera).fit()

@@ -120,6 +120,9 @@ class Analysis:
                     "mean": distribution.mean.tolist(),
                     "between": distribution.between.tolist(),
                     "within": distribution.within.tolist() if distribution.within is not None else None,
+                    "patterns": distribution.patterns.astype(int).tolist(),
+                    "pattern_weights": distribution.weights.tolist(),
+                    "detection": distribution.detection,
                     "people": distribution.n,
                     "shrinkage": distribution.shrinkage,
                 }

@@ -16,7 +16,16 @@ from opiome.streams import exp, log
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["clr", "contrasts", "ilr", "ilr_inverse", "mahalanobis", "replace_zeros", "shrunk_covariance"]
+__all__ = [
+    "clr",
+    "contrasts",
+    "ilr",
+    "ilr_inverse",
+    "mahalanobis",
+    "replace_zeros",
+    "shrinkage_weight",
+    "shrunk_covariance",
+]
 
 _OF_DETECTION = 0.65
 _FLOOR = 1e-7
@@ -68,11 +77,11 @@ def ilr_inverse(coordinates: ArrayLike) -> NDArray[np.float64]:
     return np.asarray(parts / parts.sum(axis=1, keepdims=True))
 
 
-def shrunk_covariance(y: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
-    """The covariance of rows (n, d), shrunk to its own diagonal, and the weight of the diagonal.
+def shrinkage_weight(y: NDArray[np.float64]) -> float:
+    """How far the covariance of rows (n, d) should be shrunk to its own diagonal, 0 to 1. Needs n >= 3.
 
-    The weight is that of Schaefer and Strimmer 2005 (doi:10.2202/1544-6115.1175), which needs no choice by
-    the user and goes to 0 as n grows. Needs n >= 3.
+    The weight of Schaefer and Strimmer 2005 (doi:10.2202/1544-6115.1175), which needs no choice by the user
+    and goes to 0 as n grows.
     """
     n = len(y)
     centred = y - y.mean(axis=0)
@@ -82,9 +91,14 @@ def shrunk_covariance(y: NDArray[np.float64]) -> tuple[NDArray[np.float64], floa
     variance_of = ((products - mean_product) ** 2).sum(axis=0) * n / (n - 1.0) ** 3
     off = ~np.eye(y.shape[1], dtype=bool)
     total = float((covariance[off] ** 2).sum())
-    weight = float(np.clip(variance_of[off].sum() / total, 0.0, 1.0)) if total > 0 else 1.0
-    shrunk = covariance * (1.0 - weight * off)
-    return shrunk, weight
+    return float(np.clip(variance_of[off].sum() / total, 0.0, 1.0)) if total > 0 else 1.0
+
+
+def shrunk_covariance(y: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+    """The covariance of rows (n, d) shrunk to its own diagonal, and the weight of the diagonal."""
+    weight = shrinkage_weight(y)
+    off = ~np.eye(y.shape[1], dtype=bool)
+    return np.cov(y.T) * (1.0 - weight * off), weight
 
 
 def mahalanobis(

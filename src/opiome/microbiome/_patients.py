@@ -97,7 +97,8 @@ def drawn_patients(distribution: GuildDistribution, n: int, seed: int) -> pl.Dat
     """``n`` people drawn from the fitted distribution; other covariates are left to the study."""
     import polars as pl
 
-    composition = distribution.draw(n, seed)
+    drawn = distribution.draw(n, seed)
+    composition = replace_zeros(drawn, np.full(n, distribution.detection))
     return pl.DataFrame(
         {
             "patient": np.arange(n, dtype=np.int64),
@@ -105,6 +106,7 @@ def drawn_patients(distribution: GuildDistribution, n: int, seed: int) -> pl.Dat
             "subject": [f"drawn-{i}" for i in range(n)],
             "weight": np.ones(n),
             **{name: composition[:, k] for k, name in enumerate(COMPOSITION)},
+            **{f"observed_{guild}": drawn[:, k] for k, guild in enumerate(GUILDS)},
         }
     )
 
