@@ -24,7 +24,7 @@ treatment: {duration: 1 week}
 endpoints:
   - {id: sbm, label: SBM per week, rule: mean, unit: per week}
 published:
-  - {endpoint: sbm, arm: two, value: 3, n: 50, unit: per week, source: me, role: check}
+  - {endpoint: sbm, arm: two, value: 3.21, n: 50, unit: per week, source: me, role: check}
 """
 TABLES = {"patients", "bands", "diary", "movements", "endpoints", "contrasts", "nodes"}
 
@@ -49,7 +49,7 @@ def test_tables_manifest_and_report_are_there(finished):
     assert manifest["study_sha256"]
     assert "<html" in (out / "report.html").read_text()[:500].lower()
     endpoints = pl.read_parquet(out / "endpoints.parquet")
-    assert endpoints.filter(pl.col("arm") == "two")["published"].to_list() == [3.0]
+    assert endpoints.filter(pl.col("arm") == "two")["published"].to_list() == [3.21]
 
 
 def test_the_door_gives_what_the_command_gives(finished):
@@ -72,5 +72,5 @@ def test_a_second_run_into_the_folder_needs_force(finished, capsys):
     shown = capsys.readouterr()
     assert shown.out.splitlines()[-1] == f"Report: {out / 'report.html'}"
     assert "not advice for a patient" in shown.out
-    assert "3.0 per week" in shown.out
+    assert "3.21 per week" in shown.out
     assert json.loads((out / "manifest.json").read_text())["counts"]["randomised"] == 2
