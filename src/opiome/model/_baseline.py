@@ -207,7 +207,7 @@ class _Solver:
         return found
 
     def _closure(self, parameters: dict[str, Array], states: Array) -> dict[str, Array]:
-        """Return limits and immigration; each enters a guild's rate linearly: a probe of 1 gives its weight."""
+        """Return limits and immigration; each enters a rate linearly: a probe of 1 gives its weight."""
         rest = self._rates(parameters, states)
         found: dict[str, Array] = {}
         for part, sign in (("limit", 1.0), ("immigration", -1.0)):
