@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from opiome.trial._results import Results
     from opiome.trial._run import Progress, run
     from opiome.trial._schema import Study
+    from opiome.trial._twins import Twins
 
 __all__ = [
     "QUANTITIES",
@@ -25,6 +26,7 @@ __all__ = [
     "Progress",
     "Results",
     "Study",
+    "Twins",
     "answers",
     "lint",
     "load_study",
@@ -44,6 +46,7 @@ _HOME = {
     "Progress": "_run",
     "Results": "_results",
     "Study": "_schema",
+    "Twins": "_twins",
     "answers": "_endpoints",
     "lint": "_lint",
     "load_study": "_load",
