@@ -120,3 +120,9 @@ def test_a_median_that_was_not_reached_is_told(results):
     endpoints = results.endpoints.with_columns(kind=pl.lit("time"), estimate=pl.lit(None, dtype=pl.Float64))
     rows = endpoint_rows(read_tables(SimpleNamespace(**vars(results) | {"endpoints": endpoints})))
     assert {row.model_text for row in rows} == {"median not reached"}
+
+
+def test_an_easy_hit_is_told(results):
+    assert "Fewer patients were simulated than the trial had" in sentences(results)
+    many = results.endpoints.with_columns(n=pl.lit(500))
+    assert "Fewer patients" not in sentences(SimpleNamespace(**vars(results) | {"endpoints": many}))

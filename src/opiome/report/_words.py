@@ -167,6 +167,11 @@ def agreement(rows: Sequence[Row], contrasts: Sequence[Row]) -> list[str]:
             f"Of those inside, {far} {'misses' if far == 1 else 'miss'} this project’s second rule, an error "
             "of at most 5 percentage points or 20 %."
         )
+    if any(row.n is not None and row.published_n is not None and row.n < row.published_n for row in judged):
+        sentences.append(
+            "Fewer patients were simulated than the trial had, which widens the predictive interval and makes it "
+            "easier to lie in."
+        )
     between = [row for row in contrasts if row.hit is not None]
     if between:
         held = sum(bool(row.hit) for row in between)
