@@ -166,3 +166,16 @@ def test_principal_coordinates_keep_the_distances_of_a_triangle():
     assert share.sum() == pytest.approx(1.0)
     for n in (1, 2):
         assert principal_coordinates(distances[:n, :n])[0].shape == (n, 2)
+
+
+def test_a_strange_sample_is_flagged(made, write):
+    table, told = made.people(write)
+    lines = table.read_text().splitlines()
+    lines[5] = lines[5].split("\t")[0] + "\t10" * 5 + "\t9000\t10"
+    strange = lines[5].split("\t")[0]
+    found = analyse(write("strange.tsv", "\n".join(lines)), metadata=told)
+    assert {(flag.sample, flag.flag) for flag in found.flags if flag.sample == strange} >= {
+        (strange, "outlier"),
+        (strange, "dominated"),
+    }
+    assert [flag.sample for flag in found.flags if flag.flag == "outlier"] == [strange]

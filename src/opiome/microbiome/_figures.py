@@ -310,10 +310,6 @@ def strips(
         return left + (width - left - 12) * (scale(value) - low) / (high - low)
 
     foot = top + row * len(order)
-    for value, text in marks:
-        if low <= scale(value) <= high:
-            picture.line(at(value), top, at(value), foot, INK, 1.0, 'stroke-dasharray="4 3"')
-            picture.text(at(value) + 4, top + 2, text, size=11.5)
     for k, group in enumerate(order):
         own = [
             (v, s)
@@ -341,6 +337,10 @@ def strips(
                 'fill-opacity="0.6"',
             )
         picture.line(at(q50), centre - 17, at(q50), centre + 17, INK, 2.2)
+    for value, text in marks:
+        if low <= scale(value) <= high:
+            picture.line(at(value), top, at(value), foot, INK, 1.0, 'stroke-dasharray="4 3"')
+            picture.text(at(value) + 4, top + 2, text, size=11.5)
     picture.line(left, foot + 4, width - 12, foot + 4)
     for tick in _ticks(low, high, logarithmic=bool(floor)):
         value = 10**tick if floor else tick
@@ -365,7 +365,7 @@ def _ticks(low: float, high: float, *, logarithmic: bool) -> list[float]:
     raw = (high - low) / 5.0
     power = 10.0 ** np.floor(np.log10(raw))
     step = float(min((m * power for m in (1.0, 2.0, 2.5, 5.0, 10.0)), key=lambda s: abs(s - raw)))
-    return [round(float(t), 10) for t in np.arange(np.ceil(low / step) * step, high, step)]
+    return [round(float(t), 10) + 0.0 for t in np.arange(np.ceil(low / step) * step, high, step)]
 
 
 def coverage(by_level: dict[str, NDArray[np.float64]], inherited: NDArray[np.float64]) -> str:

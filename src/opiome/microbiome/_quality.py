@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from opiome.errors import Problem, ProfileError
+from opiome.microbiome._distances import bray_curtis
 from opiome.microbiome._lineage import genus_key
-from opiome.microbiome._logratio import clr, replace_zeros
 from opiome.microbiome._measures import definitions
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ FLAGS = {
     "family": "more than 20 % of the abundance is placed by family only",
     "unclassified": "the pipeline could not classify more than half of the reads",
     "dominated": "one genus makes up more than 60 %",
-    "outlier": "far from the other samples of this table",
+    "outlier": "unlike the other samples of this table",
     "zero_unsure": "Akkermansia is zero, but the sample could not show less than 0.01 %",
     "not_stool_like": "marker genera of another body site outweigh those of stool",
 }
@@ -97,12 +97,19 @@ def refuse_other_sites(profile: Profile, guilds: GuildTable) -> NDArray[np.bool_
     return np.asarray(odd)
 
 
-def distances_to_centre(guilds: GuildTable, profile: Profile) -> NDArray[np.float64]:
-    """How far the guilds of each sample (n,) are from the median of the table, in robust deviations."""
-    y = clr(replace_zeros(guilds.composition, profile.detection))
-    distance = np.sqrt(((y - np.median(y, axis=0)) ** 2).sum(axis=1))
-    spread = 1.4826 * np.median(np.abs(distance - np.median(distance)))
-    return np.asarray((distance - np.median(distance)) / spread) if spread > 0 else np.zeros(len(distance))
+def strangeness(profile: Profile) -> NDArray[np.float64]:
+    """How unlike the other samples each one (n,) is, in robust deviations.
+
+    The median Bray-Curtis dissimilarity of genera to the other samples, less its median over the table,
+    over 1.4826 times its median absolute deviation. Zero for a table of fewer than 8 samples.
+    """
+    n = len(profile.samples)
+    if n < _FEWEST:
+        return np.zeros(n)
+    distances = bray_curtis(profile)
+    typical = np.array([np.median(np.delete(row, i)) for i, row in enumerate(distances)])
+    spread = 1.4826 * np.median(np.abs(typical - np.median(typical)))
+    return np.asarray((typical - np.median(typical)) / spread) if spread > 0 else np.zeros(n)
 
 
 def quality(profile: Profile, guilds: GuildTable, odd: NDArray[np.bool_], min_depth: float) -> list[Flag]:
@@ -117,11 +124,7 @@ def quality(profile: Profile, guilds: GuildTable, odd: NDArray[np.bool_], min_de
         dtype=np.float64,
     )
     zero = np.asarray(profile.fractions @ akkermansia) <= 0
-    far = (
-        distances_to_centre(guilds, profile)
-        if len(profile.samples) >= _FEWEST
-        else np.zeros(len(profile.samples))
-    )
+    far = strangeness(profile)
     flags: list[Flag] = []
     for i, sample in enumerate(profile.samples):
         seen = {
