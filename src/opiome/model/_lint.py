@@ -99,6 +99,19 @@ class Subject:
         sbml, problems = self.compiled
         return libsbml.readSBMLFromString(sbml) if sbml and not problems else None
 
+    @cached_property
+    def faults(self) -> dict[str, list[Problem]]:
+        """What is wrong with the SBML model, by kind: ``holes``, ``unsupported``, ``loops``, ``units``."""
+        from opiome.model import _check
+
+        assembly = self.draft.assembly
+        found = {"loops": _check.loops(assembly)}
+        if self.sbml is not None:
+            found["holes"] = _check.holes(self.sbml, assembly)
+            found["unsupported"] = _check.unsupported(self.sbml, assembly)
+            found["units"] = _check.unit_problems(self.sbml, assembly)
+        return found
+
     @property
     def sbml(self) -> libsbml.Model | None:
         """The SBML model; None where there is none."""

@@ -59,7 +59,7 @@ class Complete:
 
     def find(self, subject: Subject) -> Iterator[Problem]:
         """Yield undefined symbols; gates are the business of another rule."""
-        for problem in _check.holes(subject.sbml, subject.draft.assembly):
+        for problem in subject.faults["holes"]:
             if not problem.message.startswith("'edge_"):
                 yield problem
 
@@ -74,7 +74,7 @@ class Supported:
 
     def find(self, subject: Subject) -> Iterator[Problem]:
         """Yield events, delays and algebraic rules."""
-        return iter(_check.unsupported(subject.sbml, subject.draft.assembly))
+        return iter(subject.faults["unsupported"])
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class NoLoop:
 
     def find(self, subject: Subject) -> Iterator[Problem]:
         """Yield algebraic loops."""
-        return iter(_check.loops(subject.draft.assembly))
+        return iter(subject.faults["loops"])
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ class UnitsAgree:
 
     def find(self, subject: Subject) -> Iterator[Problem]:
         """Yield equations whose units disagree."""
-        return iter(_check.unit_problems(subject.sbml, subject.draft.assembly))
+        return iter(subject.faults["units"])
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ class Consistent:
 
     def find(self, subject: Subject) -> Iterator[Problem]:
         """Yield libSBML's complaints, once the rules with better messages are silent."""
-        if any(list(rule.find(subject)) for rule in (Complete(), Supported(), NoLoop(), UnitsAgree())):
+        if any(subject.faults.values()):
             return
         sbml, _ = subject.compiled
         yield from _check.consistency(subject.document, sbml, subject.draft.assembly, seen=False)
