@@ -1,0 +1,114 @@
+"""opiome's own model in the engine and in libRoadRunner: 50 random patients, every state, a dense grid."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from opiome import engine
+
+PATIENTS = 50
+HOURS = 26.0
+DOSES = [("opioid_depot", 1.0, 60_000.0), ("opioid_depot_pr", 13.0, 90_000.0), ("antagonist_depot", 8.0, 300.0)]
+
+
+@pytest.fixture(scope="module")
+def own_model():
+    from opiome import model
+
+    return model.load().sbml
+
+
+@pytest.fixture(scope="module")
+def population(own_model):
+    """Every positive parameter that is not a gate or a fraction moves by about 10 % between patients."""
+    program = engine.compile(own_model, outputs=[])
+    rng = np.random.default_rng(2024)
+    values = {
+        name: value * np.exp(0.1 * rng.standard_normal(PATIENTS))
+        for name, value in program.defaults.items()
+        if value > 0.0 and value != 1.0 and not name.startswith("edge_")
+    }
+    start = program.start(values)
+    start *= np.exp(0.1 * rng.standard_normal(start.shape))
+    return program, values, start
+
+
+def in_roadrunner(own_model, program, population, start, grid):
+    """The same patients, dose by dose, in libRoadRunner's CVODE."""
+    import roadrunner
+    from roadrunner import Config
+
+    before = Config.getValue(Config.LLVM_BACKEND)
+    Config.setValue(Config.LLVM_BACKEND, Config.LLJIT)  # unoptimised code: loading takes seconds, not minutes
+    Config.setValue(Config.LLJIT_OPTIMIZATION_LEVEL, Config.NONE)
+    try:
+        rr = roadrunner.RoadRunner(own_model)
+    finally:
+        Config.setValue(Config.LLVM_BACKEND, before)
+    rr.integrator.relative_tolerance, rr.integrator.absolute_tolerance = 1e-9, 1e-11
+    rr.integrator.maximum_num_steps = 1_000_000
+    rr.timeCourseSelections = ["time", *program.states]
+    result = np.empty((PATIENTS, len(grid), len(program.states)))
+    derived = program.matrix(population)
+    program._begin(derived)
+    for p in range(PATIENTS):
+        rr.reset()
+        for name, column in population.items():
+            rr[name] = column[p]
+        for k, name in enumerate(program._derived):
+            rr[name] = derived[p, len(program.parameters) + k]
+        for name, value in zip(program.states, start[p], strict=True):
+            rr[name] = value
+        stops = [0.0, *sorted(t for _, t, _ in DOSES), HOURS]
+        for begin, end in zip(stops, stops[1:], strict=False):
+            for state, time, amount in DOSES:
+                if time == begin:
+                    rr[state] = rr[state] + amount
+            inside = (grid > begin) & (grid <= end)
+            times = [begin, *grid[inside]] if grid[inside][-1] == end else [begin, *grid[inside], end]
+            values = np.array(rr.simulate(times=times))[:, 1:]
+            result[p, inside] = values[1 : 1 + inside.sum()]
+    result[:, 0] = start
+    return result
+
+
+@pytest.mark.timeout(600)
+def test_every_state_of_fifty_patients(own_model, population):
+    program, values, start = population
+    grid = np.arange(0.0, HOURS + 0.25, 0.5)
+    events = engine.EventTable.from_rows([{"CMT": c, "TIME": t, "AMT": a} for c, t, a in DOSES])
+    states = engine.compile(own_model, outputs=list(program.states))
+    run = states.ensemble(values, start=start, events=events, rtol=1e-8, atol=1e-12, threads=2)
+    mine = run.advance(HOURS, at=grid).values
+    assert run.failures == []
+    theirs = in_roadrunner(own_model, program, values, start, grid)
+    peak = np.abs(theirs).max(axis=1, keepdims=True)
+    error = np.abs(mine - theirs) / (np.abs(theirs) + 1e-3 * peak + 1e-30)
+    p, t, s = np.unravel_index(error.argmax(), error.shape)
+    assert error.max() <= 1e-5, f"patient {p}, {grid[t]} h, {program.states[s]}: {mine[p, t, s]} v {theirs[p, t, s]}"
+
+
+def test_derivatives_agree_with_differences(own_model, population):
+    program, values, start = population
+    some = {name: column[:3] for name, column in values.items()}
+    y = np.maximum(start[:3], 1e-3)
+    jacobian = program.jacobian(y, some)
+    rng = np.random.default_rng(0)
+    direction = y * rng.standard_normal(y.shape)
+    h = 1e-6
+    slope = (program.rhs(y + h * direction, some) - program.rhs(y - h * direction, some)) / (2 * h)
+    product = np.einsum("pij,pj->pi", jacobian, direction)
+    scale = np.einsum("pij,pj->pi", np.abs(jacobian), np.abs(direction))
+    assert (np.abs(product - slope) <= 1e-6 * scale + 1e-9).all()
+
+
+def test_one_patient_alone_is_the_same_patient(population):
+    program, values, start = population
+    events = engine.EventTable.from_rows([{"CMT": c, "TIME": t, "AMT": a} for c, t, a in DOSES])
+    together = program.ensemble(values, start=start, events=events)
+    together.advance(48.0)
+    alone = program.ensemble({k: v[17:18] for k, v in values.items()}, start=start[17:18], events=events)
+    alone.advance(48.0)
+    assert together.failures == []
+    assert np.array_equal(together.states[17], alone.states[0])
