@@ -8,14 +8,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from opiome.report._knockout import knockout_html, knockout_summary
     from opiome.report._page import html
     from opiome.report._picture import picture
     from opiome.report._terminal import summary
 
-__all__ = ["html", "picture", "summary"]
+__all__ = ["html", "knockout_html", "knockout_summary", "picture", "summary"]
 
 _HOMES = {
     "html": "opiome.report._page",
+    "knockout_html": "opiome.report._knockout",
+    "knockout_summary": "opiome.report._knockout",
     "picture": "opiome.report._picture",
     "summary": "opiome.report._terminal",
 }

@@ -27,7 +27,7 @@ from opiome.report._words import answer, fold, joined, number
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["html"]
+__all__ = ["html", "render", "write_page"]
 
 _GUILDS = (
     "Shares of the bacteria in the rectosigmoid, each panel on its own scale. "
@@ -65,6 +65,11 @@ def html(results: object, path: str | Path, model: object = None) -> Path:
     """
     tables = read_tables(results)
     page = _render(tables, read_biology(model), other_model=_differs(tables, model))
+    return write_page(page, path)
+
+
+def write_page(page: str, path: str | Path) -> Path:
+    """Write a page; raises ResultsError where that cannot be done."""
     target = Path(path)
     try:
         # Written beside the target and moved there, so that a full disk leaves no half report behind.
@@ -93,17 +98,22 @@ def _differs(tables: Tables, model: object) -> bool:
 
 
 def _render(tables: Tables, biology: Biology, *, other_model: bool) -> str:
-    environment = Environment(
-        loader=FunctionLoader(_resource), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    return environment.get_template("report.html").render(
-        css=_resource("report.css"),
+    return render(
+        "report.html",
         contents=_CONTENTS,
         count=_count,
         number=number,
         other_model=other_model,
         **_context(tables, biology),
     )
+
+
+def render(template: str, **context: object) -> str:
+    """Fill a template of this room; all of them share one style sheet."""
+    environment = Environment(
+        loader=FunctionLoader(_resource), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    return environment.get_template(template).render(css=_resource("report.css"), **context)
 
 
 def _resource(name: str) -> str:

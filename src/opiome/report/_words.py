@@ -167,7 +167,8 @@ def agreement(rows: Sequence[Row], contrasts: Sequence[Row]) -> list[str]:
             f"Of those inside, {far} {'misses' if far == 1 else 'miss'} this project’s second rule, an error "
             "of at most 5 percentage points or 20 %."
         )
-    if any(row.n is not None and row.published_n is not None and row.n < row.published_n for row in judged):
+    sizes = [(row.n, row.published_n) for row in judged]
+    if any(n is not None and published_n is not None and n < published_n for n, published_n in sizes):
         sentences.append(
             "Fewer patients were simulated than the trial had, which widens the predictive interval and makes it "
             "easier to lie in."
