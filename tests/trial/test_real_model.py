@@ -48,7 +48,7 @@ def test_one_patient_again(shipped, compose):
 
 
 def test_doses_go_on_across_randomisation(shipped):
-    """A patch that is worn at randomisation goes on: the concentration is steady, hour by hour, on placebo."""
+    """A patch worn at randomisation goes on: on placebo the concentration is steady, hour by hour."""
     study = trial.load_study("compose-1")
     short = study.model_copy(update={"treatment": study.treatment.model_copy(update={"duration": 7 * 24.0})})
     course = trial.patient(short, 0, "placebo", model=shipped)
