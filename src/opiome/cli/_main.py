@@ -24,6 +24,7 @@ INTERRUPTED = 130
 MOST_TOLD = 50
 _COMMANDS = {
     "run": ("_run", "run", "Simulate a study and write its report."),
+    "knockout": ("_knockout", "knockout", "Rank the arrows of the map that a study hinges on."),
     "lint": ("_studies", "lint", "Check a study file."),
     "studies": ("_studies", "studies", "List the studies that come with opiome."),
     "profile": ("_profile", "profile", "Turn stool profiles into virtual patients and a report."),

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from opiome.trial import Results, Study
 
-__all__ = ["run"]
+__all__ = ["PIPE_WIDTH", "Bar", "prepare", "run"]
 
 PIPE_WIDTH = 120  # a file has no width of its own; the tables need about this much
 _PHASES = {
@@ -55,9 +55,9 @@ def run(  # noqa: PLR0917  # click passes them by name
     """
     from opiome import simulate
 
-    with _Bar() as bar:
+    with Bar() as bar:
         bar.tell("read", 0, 1)
-        loaded, folder = _prepare(study, out, force=force)
+        loaded, folder = prepare(study, out, force=force)
         bar.tell("read", 1, 1)
         results = simulate(loaded, patients=patients, seed=seed, threads=threads, progress=bar.tell)
     results.write(folder, overwrite=force)
@@ -65,8 +65,11 @@ def run(  # noqa: PLR0917  # click passes them by name
     click.echo(f"Report: {report}")
 
 
-def _prepare(study: str, out: Path | None, *, force: bool) -> tuple[Study, Path]:
-    """The study and a folder that can be written; what is wrong with either is told together."""
+def prepare(study: str, out: Path | None, *, force: bool, ending: str = "") -> tuple[Study, Path]:
+    """The study and a folder that can be written; what is wrong with either is told together.
+
+    Without ``out`` the folder is named after the study, with an ending.
+    """
     from opiome import load_study
 
     problems: list[Problem] = []
@@ -75,7 +78,7 @@ def _prepare(study: str, out: Path | None, *, force: bool) -> tuple[Study, Path]
         loaded = load_study(study)
     except InputError as error:
         problems += error.problems
-    folder = out or Path("results") / (loaded.name if loaded else Path(study).stem)
+    folder = out or Path("results") / f"{loaded.name if loaded else Path(study).stem}{ending}"
     problem = _unusable(folder, force=force)
     if problem is not None:
         problems.append(problem)
@@ -128,7 +131,7 @@ def _report(results: Results, folder: Path) -> Path:
         raise ResultsError([*error.problems, tables]) from error
 
 
-class _Bar:
+class Bar:
     """Progress bars on a terminal, one per phase; they are gone when the run is over."""
 
     def __enter__(self) -> Self:

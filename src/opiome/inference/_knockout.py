@@ -36,9 +36,9 @@ def knockout(
     patients: int | None = None,
     seed: int | None = None,
     threads: int | None = None,
+    *,
     mode: str = "baseline",
     progress: Progress | None = None,
-    *,
     model: Model | None = None,
 ) -> pl.DataFrame:
     """Rank the arrows of the map by how far a study's endpoints move when each is switched off.
@@ -63,9 +63,9 @@ def knockout(
     Returns:
         One row per endpoint, edge and arm (``reference`` empty) or contrast (``reference`` named):
         ``endpoint label kind unit rank edge from to sign grade contested arm reference before after change
-        low high n lost``. ``before``, ``after`` and ``change`` have the endpoint's unit, ``low`` to ``high`` is
-        the paired 95 % interval of the change, ``n`` the people behind it, ``lost`` those who could not be
-        simulated without the edge. ``rank`` orders the edges of an endpoint by the largest change of a
+        low high n lost``. ``before``, ``after`` and ``change`` have the endpoint's unit, ``low`` to ``high``
+        is the paired 95 % interval of the change, ``n`` the people behind it, ``lost`` those who could not
+        be simulated without the edge. ``rank`` orders the edges of an endpoint by the largest change of a
         contrast, or of an arm where no contrast changes.
 
     Raises:
@@ -101,7 +101,9 @@ def knockout(
     return _ranked(study, rows)
 
 
-def _rows(study: Study, edge: dict[str, Any], whole: Lived, without: Lived, seed: int) -> list[dict[str, Any]]:
+def _rows(
+    study: Study, edge: dict[str, Any], whole: Lived, without: Lived, seed: int
+) -> list[dict[str, Any]]:
     """What one edge does to every endpoint, by arm and by contrast."""
     both = np.flatnonzero(whole[1] & without[1])
     about = {name: edge[name] for name in ("from", "to", "sign", "grade", "contested")}
@@ -115,7 +117,9 @@ def _rows(study: Study, edge: dict[str, Any], whole: Lived, without: Lived, seed
             pair = [arm, reference] if reference else [arm]
             found = change([before[a] for a in pair], [after[a] for a in pair], seed)
             scale = 100.0 if before[arm].kind == "proportion" and endpoint.unit == "%" else 1.0
-            numbers = {name: scale * getattr(found, name) for name in ("before", "after", "change", "low", "high")}
+            numbers = {
+                name: scale * getattr(found, name) for name in ("before", "after", "change", "low", "high")
+            }
             rows.append(
                 {
                     "endpoint": endpoint.id,
@@ -160,6 +164,13 @@ def _ranked(study: Study, rows: list[dict[str, Any]]) -> pl.DataFrame:
     )
     return (
         frame.join(ranked, on=["endpoint", "edge"], how="left", maintain_order="left")
-        .select("endpoint", "label", "kind", "unit", "rank", pl.exclude("endpoint", "label", "kind", "unit", "rank"))
+        .select(
+            "endpoint",
+            "label",
+            "kind",
+            "unit",
+            "rank",
+            pl.exclude("endpoint", "label", "kind", "unit", "rank"),
+        )
         .sort(place, "rank", maintain_order=True)
     )

@@ -28,14 +28,14 @@ _DEFINED = 0.95  # of the replicates, for an interval to be given
 
 @dataclass(frozen=True)
 class Change:
-    """An estimate before and after, the change with its interval, and the people behind it; NaN if undefined."""
+    """An estimate before and after, the change with its interval, and how many people are behind it."""
 
-    before: float
-    after: float
-    change: float
-    low: float
-    high: float
-    n: int
+    before: float = math.nan
+    after: float = math.nan
+    change: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    n: int = 0
 
 
 def change(before: Sequence[Answers], after: Sequence[Answers], seed: int) -> Change:
@@ -59,7 +59,7 @@ def change(before: Sequence[Answers], after: Sequence[Answers], seed: int) -> Ch
     old, new = old[known], new[known]
     n = len(old)
     if not n:
-        return Change(*[math.nan] * 5, 0)
+        return Change()
     low, high = (_shares if before[0].kind == "proportion" else _means)(new - old)
     return Change(float(old.mean()), float(new.mean()), float((new - old).mean()), low, high, n)
 
@@ -91,7 +91,7 @@ def _shares(moved: Array) -> tuple[float, float]:
 def _of_medians(before: Sequence[Answers], after: Sequence[Answers], seed: int) -> Change:
     n = len(before[0].values)
     if not n:
-        return Change(*[math.nan] * 5, 0)
+        return Change()
     replicate, draw = np.arange(_REPLICATES)[:, None], np.arange(n)[None, :]
     drawn = (n * streams.uniform(seed, "knock-out/resample", replicate, 0, draw)).astype(np.intp)
     times = np.zeros((_REPLICATES + 1, n))
@@ -117,6 +117,6 @@ def _medians(answers: Answers, times: Array) -> Array:
     at_risk = np.cumsum(count[:, ::-1], axis=1)[:, ::-1]
     with np.errstate(invalid="ignore", divide="ignore"):
         step = np.where(event[order] & (count > 0), 1.0 - count / at_risk, 1.0)
-    reached = np.cumprod(step, axis=1) <= 0.5 + 1e-12  # noqa: PLR2004  # the median; rounding of the product
+    reached = np.cumprod(step, axis=1) <= 0.5 + 1e-12  # rounding of the product
     first = np.argmax(reached, axis=1)
     return np.where(reached.any(axis=1), answers.values[order][first], np.nan)

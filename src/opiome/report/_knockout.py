@@ -12,7 +12,7 @@ from opiome.report._tornado import MOST, arrow_words, moves, numbers_of, tornado
 from opiome.report._words import joined, lower
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from rich.console import RenderableType
@@ -111,7 +111,7 @@ def _answer(frame: pl.DataFrame, study: Study, nodes: Mapping[str, str]) -> list
         hinges = [row for row in rows if moves(row)]
         if not hinges:
             sentences.append(
-                f"{what}: none of the {len(rows)} arrows that were switched off moves it beyond chance in these people."
+                f"{what}: no arrow switched off moves it beyond chance in {rows[0]['n']} people."
             )
             continue
         parts = []
@@ -121,11 +121,9 @@ def _answer(frame: pl.DataFrame, study: Study, nodes: Mapping[str, str]) -> list
             parts.append(
                 f"{row['edge'].replace('_', ' ')} ({arrow_words(row, nodes)}: {before} → {after} {unit})"
             )
-        count = f"{len(hinges)} of the {len(rows)}" if len(rows) > 1 else "the one"
+        count = f"{len(hinges)} of {len(rows)} arrows" if len(rows) > 1 else "the only arrow"
         verb = "moves" if len(hinges) == 1 else "move"
-        sentences.append(
-            f"{what} hinges on {joined(parts)}; {count} arrows switched off {verb} it beyond chance."
-        )
+        sentences.append(f"{what} hinges on {joined(parts)}; {count} switched off {verb} it beyond chance.")
     return sentences
 
 

@@ -41,7 +41,9 @@ def numbers_of(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """Before, after, change and its interval as text with common decimals."""
     digits = decimals(row["unit"], row["before"], row["after"])
     change = number(row["change"], digits)
-    if row["change"] is not None and row["change"] > 0 and change.strip("0.") != "":
+    if not change.strip("0.\N{MINUS SIGN}"):
+        change = change.lstrip("\N{MINUS SIGN}")
+    elif row["change"] is not None and row["change"] > 0:
         change = f"+{change}"
     spread = interval(row["low"], row["high"], digits) if row["low"] is not None else ""
     return number(row["before"], digits), number(row["after"], digits), change, spread

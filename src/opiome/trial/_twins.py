@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -101,18 +102,14 @@ class Twins:
             raise StudyError([Problem(f"the model has no parameter '{name}'") for name in unknown])
         parts: dict[str, list[Diary]] = {arm: [] for arm in self.setting.study.arms}
         well = np.ones(len(self), dtype=bool)
+
         for first in range(0, len(self), self.setting.chunk):
             rows = np.arange(first, min(first + self.setting.chunk, len(self)))
             entered, sound = self._entered(rows, changed, acute=acute)
             well[rows] &= sound
+            lived = partial(day_done, len(rows))
             for arm, diaries in parts.items():
-                group, outcome = treat(
-                    self.setting,
-                    entered,
-                    np.arange(len(rows)),
-                    arm,
-                    day_done=lambda size=len(rows): day_done(size),
-                )
+                group, outcome = treat(self.setting, entered, np.arange(len(rows)), arm, day_done=lived)
                 diaries.append(group.diary)
                 well[rows] &= outcome == 0
         return {arm: _joined(diaries) for arm, diaries in parts.items()}, well
