@@ -46,7 +46,9 @@ def test_one_bad_row(program, row, field, words):
 
 
 def test_all_problems_at_once(program):
-    table = engine.EventTable.from_rows([{"CMT": "depot", "AMT": 1.0, "ID": 0, **row} for row, _, _ in BAD_ROWS[:12]])
+    table = engine.EventTable.from_rows(
+        [{"CMT": "depot", "AMT": 1.0, "ID": 0, **row} for row, _, _ in BAD_ROWS[:12]]
+    )
     with pytest.raises(engine.DoseError) as caught:
         program.ensemble({}, n=3, events=table)
     assert len(caught.value.problems) >= 12
@@ -60,7 +62,9 @@ def test_a_long_list_of_problems_is_cut(program):
 
 def test_overlapping_patches_on_one_site(program):
     patch = {"CMT": "central", "AMT": 72.0, "DUR": 72.0, "SITE": "left arm", "ID": 1}
-    fine = engine.EventTable.from_rows([{**patch, "TIME": 0.0}, {**patch, "TIME": 72.0}, {**patch, "SITE": "right arm"}])
+    fine = engine.EventTable.from_rows(
+        [{**patch, "TIME": 0.0}, {**patch, "TIME": 72.0}, {**patch, "SITE": "right arm"}]
+    )
     program.ensemble({}, n=2, events=fine)
     table = engine.EventTable.from_rows([{**patch, "TIME": 0.0}, {**patch, "TIME": 60.0}])
     with pytest.raises(engine.DoseError, match=r"`left arm` overlap at 60 h \(rows 0 and 1, patient 1\)"):

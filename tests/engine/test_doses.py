@@ -64,15 +64,21 @@ def closed_form(rows, times):
 def compare(oral, patients, until=60.0, step_h=0.37):
     program = engine.compile(oral, outputs=["depot", "central"])
     times = np.unique(np.concatenate([np.arange(0, until, step_h), [20.0, 30.0, until]]))
-    events = engine.EventTable.from_rows([{"ID": i, **row} for i, rows in enumerate(patients) for row in rows])
-    run = program.ensemble({"ka": KA, "CL": CL, "V": V}, n=len(patients), events=events, rtol=3e-11, atol=1e-13)
+    events = engine.EventTable.from_rows(
+        [{"ID": i, **row} for i, rows in enumerate(patients) for row in rows]
+    )
+    run = program.ensemble(
+        {"ka": KA, "CL": CL, "V": V}, n=len(patients), events=events, rtol=3e-11, atol=1e-13
+    )
     block = run.advance(until, at=times)
     assert run.failures == []
     expected = np.stack([closed_form(rows, times) for rows in patients])
     worst = np.abs(block.values - expected).max(axis=(1, 2))
     size = np.array([max(r.get("AMT", 0.0) for r in rows) for rows in patients])
     for i in np.flatnonzero(worst > 1e-8 * size):
-        pytest.fail(f"{patients[i]}: {worst[i]:.2e} at {times[np.abs(block.values[i] - expected[i]).max(1).argmax()]}")
+        pytest.fail(
+            f"{patients[i]}: {worst[i]:.2e} at {times[np.abs(block.values[i] - expected[i]).max(1).argmax()]}"
+        )
 
 
 FORMS = [
@@ -107,7 +113,10 @@ def test_overlapping_infusions_and_doses_on_output_times(oral):
     compare(
         oral,
         [
-            [{"TIME": 2.0, "CMT": "central", "AMT": 90.0, "DUR": 30.0}, {"TIME": 5.0, "CMT": "central", "AMT": 5.0, "RATE": 1.0}],
+            [
+                {"TIME": 2.0, "CMT": "central", "AMT": 90.0, "DUR": 30.0},
+                {"TIME": 5.0, "CMT": "central", "AMT": 5.0, "RATE": 1.0},
+            ],
             [{"TIME": 20.0, "CMT": "depot", "AMT": 10.0}, {"TIME": 20.0, "CMT": "central", "AMT": 10.0}],
             [{"TIME": 0.0, "CMT": "central", "AMT": 48.0, "DUR": 24.0, "II": 24.0, "ADDL": 1}],
             [{"TIME": 30.0, "CMT": "central", "AMT": 48.0, "DUR": 25.0, "II": 10.0, "SS": 1, "LAG": 4.0}],
@@ -173,7 +182,9 @@ def test_steady_state_of_the_linear_part_of_a_nonlinear_model(sbml):
     """
     program = engine.compile(sbml(text), outputs=["a", "b", "e", "r"])
     dose = {"CMT": "a", "AMT": 10.0, "II": 8.0}
-    solved = program.ensemble({}, events=engine.EventTable.from_rows([{**dose, "TIME": 0.0, "SS": 1}]), rtol=1e-10)
+    solved = program.ensemble(
+        {}, events=engine.EventTable.from_rows([{**dose, "TIME": 0.0, "SS": 1}]), rtol=1e-10
+    )
     long = program.ensemble(
         {}, events=engine.EventTable.from_rows([{**dose, "TIME": 0.0, "ADDL": 200}]), rtol=1e-10
     )
@@ -196,7 +207,9 @@ def test_changing_a_parameter_and_giving_more_doses_between_visits(oral):
     times = np.arange(0, 20.0, 0.5)
     once = program.ensemble({}, n=2, events=planned, rtol=1e-9)
     at_once = once.advance(20.0, at=times).values
-    run = program.ensemble({}, n=2, events=engine.EventTable.from_rows([{"CMT": "central", "AMT": 10.0}]), rtol=1e-9)
+    run = program.ensemble(
+        {}, n=2, events=engine.EventTable.from_rows([{"CMT": "central", "AMT": 10.0}]), rtol=1e-9
+    )
     one = run.advance(6.0, at=times[times < 6.0]).values
     run.set("CL", 8.0)
     two = run.advance(9.0, at=times[(times >= 6.0) & (times < 9.0)]).values

@@ -88,7 +88,9 @@ def test_resets_and_budget_are_per_segment(program):
 
 def test_steady_state_outcomes(sbml):
     program = engine.compile(sbml("a = 1; b = -2; x = 1; x' = a + b * x + 0 * x; y = 1; y' = x - 0.1*y"))
-    states, outcome = program.steady_state({"a": np.array([1.0, -1.0, 3.0]), "b": np.array([-2.0, -2.0, 1.0])})
+    states, outcome = program.steady_state(
+        {"a": np.array([1.0, -1.0, 3.0]), "b": np.array([-2.0, -2.0, 1.0])}
+    )
     assert outcome[0] == Outcome.OK
     np.testing.assert_allclose(states[0], [0.5, 5.0])
     assert outcome[1] == Outcome.NEGATIVE  # the steady state is -1/2

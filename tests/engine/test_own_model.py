@@ -9,7 +9,11 @@ from opiome import engine
 
 PATIENTS = 50
 HOURS = 26.0
-DOSES = [("opioid_depot", 1.0, 60_000.0), ("opioid_depot_pr", 13.0, 90_000.0), ("antagonist_depot", 8.0, 300.0)]
+DOSES = [
+    ("opioid_depot", 1.0, 60_000.0),
+    ("opioid_depot_pr", 13.0, 90_000.0),
+    ("antagonist_depot", 8.0, 300.0),
+]
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +90,9 @@ def test_every_state_of_fifty_patients(own_model, population):
     peak = np.abs(theirs).max(axis=1, keepdims=True)
     error = np.abs(mine - theirs) / (np.abs(theirs) + 1e-3 * peak + 1e-30)
     p, t, s = np.unravel_index(error.argmax(), error.shape)
-    assert error.max() <= 1e-5, f"patient {p}, {grid[t]} h, {program.states[s]}: {mine[p, t, s]} v {theirs[p, t, s]}"
+    assert error.max() <= 1e-5, (
+        f"patient {p}, {grid[t]} h, {program.states[s]}: {mine[p, t, s]} v {theirs[p, t, s]}"
+    )
 
 
 def test_derivatives_agree_with_differences(own_model, population):

@@ -43,7 +43,15 @@ def doses(rows):
         {"TIME": 40.0, "CMT": "kf", "AMT": 0.7, "EVID": 2},
     ]
     own = [
-        {"ID": rank, "TIME": 7.0 + row % 5, "CMT": "central", "AMT": 50.0 * row, "DUR": 4.0, "II": 11.0, "ADDL": 3}
+        {
+            "ID": rank,
+            "TIME": 7.0 + row % 5,
+            "CMT": "central",
+            "AMT": 50.0 * row,
+            "DUR": 4.0,
+            "II": 11.0,
+            "ADDL": 3,
+        }
         for rank, row in enumerate(rows)
         if row % 3 == 0
     ]
@@ -53,9 +61,7 @@ def doses(rows):
 def simulate(text, population, rows=range(N), *, threads=1, times=None, at_once=True):
     rows = np.asarray(rows)
     program = engine.compile(text, outputs=["central", "tone", "memory", "bugs", "marker", "score"])
-    run = program.ensemble(
-        {k: v[rows] for k, v in population.items()}, events=doses(rows), threads=threads
-    )
+    run = program.ensemble({k: v[rows] for k, v in population.items()}, events=doses(rows), threads=threads)
     times = np.arange(0.0, 91.0) if times is None else times
     if at_once:
         return run.advance(90.0, at=times).values, run.states

@@ -1,4 +1,4 @@
-"""The ensemble engine: any SBML model, many patients, doses and parameter changes; it knows nothing of opioids.
+"""The ensemble engine: any SBML model, many patients, their doses. It knows nothing of opioids.
 
 ::
 
@@ -9,10 +9,22 @@
 
 from __future__ import annotations
 
+from opiome.engine._bands import Bands, stream
 from opiome.engine._ensemble import Block, Ensemble
 from opiome.engine._events import EventTable
 from opiome.engine._outcome import Failure, Outcome
 from opiome.engine._program import Program, compile  # noqa: A004 - engine.compile is what it does
 from opiome.errors import DoseError
 
-__all__ = ["Block", "DoseError", "Ensemble", "EventTable", "Failure", "Outcome", "Program", "compile"]
+__all__ = [
+    "Bands",
+    "Block",
+    "DoseError",
+    "Ensemble",
+    "EventTable",
+    "Failure",
+    "Outcome",
+    "Program",
+    "compile",
+    "stream",
+]

@@ -237,8 +237,7 @@ def integrate(
                     if action == RESET or action == PUT or action == ADD or action == BOLUS:
                         for i in range(n_states):
                             size = abs(work[Y + i * W + lane])
-                            if size > work[PEAK + i * W + lane]:
-                                work[PEAK + i * W + lane] = size
+                            work[PEAK + i * W + lane] = max(work[PEAK + i * W + lane], size)
                 if n_watched > 0:
                     done = _settle(
                         lane, p, t, code, work, prep_arguments, watch_arguments, affect_arguments, Y, PAR, PEAK, WATCH,
@@ -376,7 +375,7 @@ def _between(lane, s, work, Y, YN, YOBS, WORK, n_states, stages, stage_row, dens
 @njit(nogil=True, cache=True)
 def _first_change(
     lane, p, t, h, t_new, code, work, probe, Y, YN, YOBS, TOBS, WORK, WATCH, n_states, stages, stage_row, dense, flags, marks
-):  # fmt: skip  # noqa: N803
+):  # fmt: skip
     """The fraction of the step at which a comparison has just changed; 1 if none does.
 
     Bisection on the dense output, to the last bit of the fraction.
@@ -414,7 +413,7 @@ def _first_change(
 def _settle(
     lane, p, t, code, work, prep, watch, affect, Y, PAR, PEAK, WATCH, AFFECT, n_states, flags, marks, pending, kind, first,
     assigned, parameters, outcome,
-):  # fmt: skip  # noqa: N803
+):  # fmt: skip
     """Execute the SBML events that are due in a lane, one after the other; how many (SBML L3V2, 4.11.6)."""
     n_triggers, n_slots = flags.shape[1], pending.shape[1]
     executed = 0
@@ -474,8 +473,7 @@ def _settle(
                 parameters[p, index] = value
             else:
                 work[Y + index * W + lane] = value
-                if abs(value) > work[PEAK + index * W + lane]:
-                    work[PEAK + index * W + lane] = abs(value)
+                work[PEAK + index * W + lane] = max(work[PEAK + index * W + lane], abs(value))
         pending[p, best, 0] = np.inf
         executed += 1
     outcome[p] = STEP_BUDGET

@@ -137,7 +137,9 @@ class Ensemble:
         if len(bad):
             raise InputError(
                 Problem(
-                    f"is not finite for patient {np.flatnonzero(mask)[bad[0]]}", field=parameter, remedy="give a number"
+                    f"is not finite for patient {np.flatnonzero(mask)[bad[0]]}",
+                    field=parameter,
+                    remedy="give a number",
                 )
             )
         self._matrix[mask, slot] = new
@@ -173,7 +175,9 @@ class Ensemble:
             slot = {state: i for i, state in enumerate(self._inputs)}
             row[timed] = [slot[int(s)] for s in row[timed]]
         # the kind of an event: what it does to which state; its order does not depend on the other patients
-        kind = actions.what * len(self.program.states) + np.where(actions.what == _schedule.A_SET, 0, actions.row)
+        kind = actions.what * len(self.program.states) + np.where(
+            actions.what == _schedule.A_SET, 0, actions.row
+        )
         for k in np.unique(kind):
             if k not in self._kinds:
                 self._kinds.append(int(k))
@@ -190,7 +194,9 @@ class Ensemble:
         Output times never change the steps. At the time of a dose the outputs are those just before it; events at
         ``until`` itself happen at the beginning of the next advance.
         """
-        times = np.empty(0) if at is None else np.ascontiguousarray(np.asarray(at, dtype=np.float64).reshape(-1))
+        times = (
+            np.empty(0) if at is None else np.ascontiguousarray(np.asarray(at, dtype=np.float64).reshape(-1))
+        )
         self._check_times(until, times)
         from opiome.engine import _driver
 
@@ -200,14 +206,22 @@ class Ensemble:
         for i, kind in enumerate(self._kinds):
             slots[kind] = i
         values = np.empty((n, len(times), len(p.outputs)))
-        code = np.array([p._code.address(k) for k in ("prep", "step", "accept", "obs", "watch", "affect")], np.int64)
+        code = np.array(
+            [p._code.address(k) for k in ("prep", "step", "accept", "obs", "watch", "affect")], np.int64
+        )
         from opiome.engine._tableaux import METHODS
 
         dense = np.array(METHODS[p.method].dense)
         guard = np.where(self._signed, -np.inf, GUARD)
         ns, ni = len(p.states), len(self._inputs)
         rows = 8 + 4 * ns + p._slots + ni + len(p.outputs) + 2 * (ns // 8 + 1) + ni // 8 + 1
-        rows += p._meta["prepared"] + p._meta["work_rows"] + self._flags.shape[1] + self._marks.shape[1] + self._triggers.rows
+        rows += (
+            p._meta["prepared"]
+            + p._meta["work_rows"]
+            + self._flags.shape[1]
+            + self._marks.shape[1]
+            + self._triggers.rows
+        )
 
         def work(first: int, last: int) -> None:
             memory, base = p._workspace(rows)
@@ -234,7 +248,11 @@ class Ensemble:
         problems = []
         if not np.isfinite(until) or until < self.time:
             problems.append(
-                Problem(f"is {until:g} h, before the present time {self.time:g} h", field="until", remedy="go forward")
+                Problem(
+                    f"is {until:g} h, before the present time {self.time:g} h",
+                    field="until",
+                    remedy="go forward",
+                )
             )
         if len(times) * max(1, len(self)) * max(1, len(self.program.outputs)) > MOST_VALUES:
             problems.append(
@@ -242,7 +260,7 @@ class Ensemble:
                     f"{len(times)} output times for {len(self)} patients and {len(self.program.outputs)} outputs do "
                     "not fit in memory",
                     field="at",
-                    remedy="ask for fewer times or outputs, or reduce them on the way (opiome.engine.bands)",
+                    remedy="ask for fewer times or outputs, or reduce them on the way (opiome.engine.stream)",
                 )
             )
         elif len(times):

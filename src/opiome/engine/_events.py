@@ -155,9 +155,9 @@ def check(
     for name in ("TIME", "AMT", "RATE", "II", "LAG", "F", "DUR"):
         report(~np.isfinite(getattr(table, name)), name, "is not a finite number", "give a number")
     with np.errstate(invalid="ignore"):
-        report((table.ID < -1) | (table.ID >= n), "ID", "no such patient", f"use 0 to {n - 1}, or -1 for all")
+        report((table.ID < -1) | (n <= table.ID), "ID", "no such patient", f"use 0 to {n - 1}, or -1 for all")
         report(
-            table.TIME < now,
+            now > table.TIME,
             "TIME",
             f"lies before the present time {now:g} h",
             "events begin at the present time",

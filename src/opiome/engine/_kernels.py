@@ -111,7 +111,9 @@ class Kernels:
     def _conditions(self) -> list[int]:
         """One row per trigger, then one per switch: 1 where it holds."""
         g = self.graph
-        return [g.select(k, g.one, g.zero) for k in (*(t.condition for t in self.system.triggers), *self.switches)]
+        return [
+            g.select(k, g.one, g.zero) for k in (*(t.condition for t in self.system.triggers), *self.switches)
+        ]
 
     def _switches(self) -> list[int]:
         """Comparisons that a step must not jump over: all in triggers, and those of the time in right-hand sides."""
@@ -225,7 +227,7 @@ class Kernels:
 
     # one step of the method
     def _step(self) -> str:
-        """y -> yn and the error of each lane; ``ctrl`` row 0 holds the relative tolerance.
+        """Y -> yn and the error of each lane; ``ctrl`` row 0 holds the relative tolerance.
 
         ``inrow`` and ``inp`` are the ``nin`` states with a zero-order input and its rates.
         """
@@ -245,7 +247,9 @@ class Kernels:
         e.do("call void @jaclu(ptr %t, ptr %y, ptr %par, ptr %pre, ptr %ginv, ptr %f, ptr %ft, ptr %lu)")
         for k in range(m.stages):
             if k:
-                more = k > 1 and m.a[k][: k - 1] == m.a[k - 1]  # only one stage is added to the trial state before
+                more = (
+                    k > 1 and m.a[k][: k - 1] == m.a[k - 1]
+                )  # only one stage is added to the trial state before
                 with e.rows() as row:
                     value = row.load("%yt" if more else "%y")
                     for j, a in enumerate(m.a[k]):
@@ -300,7 +304,7 @@ class Kernels:
 
     @staticmethod
     def _error(e: Rows, estimate: str, n: int, order: int) -> None:
-        """yn = yt + last stage; mean square error on the scale of the tolerances; the positivity guard.
+        """Yn = yt + last stage; mean square error on the scale of the tolerances; the positivity guard.
 
         Scale of a state: absolute + rtol max(|y|, |yn|, peak so far / 100). A state below -100 times the part of
         that scale that does not shrink with it makes the error at least 16, so that the step is taken again.
@@ -329,7 +333,7 @@ class Kernels:
         e.store(e.binary("fmul", factor, literal(SAFETY)), "%err", 1)
 
     def _accept(self) -> str:
-        """y = yn and peak = max(peak, |yn|) in the lanes whose error is at most 1."""
+        """Y = yn and peak = max(peak, |yn|) in the lanes whose error is at most 1."""
         e = Rows(len(self.system.states), fma=self.fma)
         taken = e.compare("ole", e.load("%err", 0), literal(1.0))
         with e.rows() as row:
@@ -411,7 +415,6 @@ class Row:
         """Store this row of a block."""
         p = self.e.put(f"getelementptr inbounds double, ptr {base}, i64 %off{self.k}")
         self.e.do(f"store {VECTOR} {value}, ptr {p}, align 64")
-
 
 
 def _function(name: str, arguments: str, body: Body) -> str:

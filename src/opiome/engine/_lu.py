@@ -61,8 +61,12 @@ def plan(n: int, pattern: set[tuple[int, int]], candidates: int = 1) -> SparseLU
             columns[j] |= below
             columns[j].discard(k)
     position = {k: at for at, k in enumerate(order)}
-    lower = {i: sorted((j for j in full_rows[i] if position[j] < position[i]), key=position.get) for i in order}  # type: ignore[arg-type]
-    upper = {i: sorted((j for j in full_rows[i] if position[j] > position[i]), key=position.get) for i in order}  # type: ignore[arg-type]
+    lower = {
+        i: sorted((j for j in full_rows[i] if position[j] < position[i]), key=position.get) for i in order
+    }  # type: ignore[arg-type]
+    upper = {
+        i: sorted((j for j in full_rows[i] if position[j] > position[i]), key=position.get) for i in order
+    }  # type: ignore[arg-type]
     slot: dict[tuple[int, int], int] = {}
     for i in order:
         for j in (*lower[i], i, *upper[i]):

@@ -41,7 +41,12 @@ def compile(sbml: str, outputs: Sequence[str] | None = None, method: str = "roda
 
     if method not in METHODS:
         raise InputError(
-            Problem(f"unknown method `{method}`", field="method", expected=" or ".join(METHODS), remedy="choose one")
+            Problem(
+                f"unknown method `{method}`",
+                field="method",
+                expected=" or ".join(METHODS),
+                remedy="choose one",
+            )
         )
     wanted = "\0default" if outputs is None else "\0".join(outputs)
     import llvmlite
@@ -168,19 +173,27 @@ class Program:
                     Problem(
                         f"`{name}` is {'computed by an initial assignment' if computed else 'no parameter'}",
                         field=name,
-                        remedy=f"did you mean `{near}`?" if near and not computed else "give parameters of the model",
+                        remedy=f"did you mean `{near}`?"
+                        if near and not computed
+                        else "give parameters of the model",
                     )
                 )
                 continue
             column = np.asarray(value, dtype=np.float64)
             if column.ndim > 1:
-                problems.append(Problem(f"has {column.ndim} dimensions", field=name, expected="a number or (n,)"))
+                problems.append(
+                    Problem(f"has {column.ndim} dimensions", field=name, expected="a number or (n,)")
+                )
                 continue
             if column.ndim and n is None:
                 n = len(column)
             if column.ndim and len(column) != n:
                 problems.append(
-                    Problem(f"has {len(column)} values for {n} patients", field=name, remedy="give one per patient")
+                    Problem(
+                        f"has {len(column)} values for {n} patients",
+                        field=name,
+                        remedy="give one per patient",
+                    )
                 )
                 continue
             columns[name] = column
@@ -194,7 +207,9 @@ class Program:
                 for row in np.flatnonzero(~np.isfinite(column.reshape(-1)))[:MOST_PROBLEMS]
             ]
         unset = [k for k, v in self.defaults.items() if not np.isfinite(v) and k not in parameters]
-        problems += [Problem("has no value in the model", field=k, remedy="give one for every patient") for k in unset]
+        problems += [
+            Problem("has no value in the model", field=k, remedy="give one for every patient") for k in unset
+        ]
         if problems:
             raise InputError(problems[:MOST_PROBLEMS])
         result = np.empty((1 if n is None else n, self._slots))
@@ -216,13 +231,17 @@ class Program:
         """Start states (n, n_states): initial values and initial assignments, evaluated per patient."""
         return self._begin(self.matrix(parameters, n))
 
-    def _evaluate(self, kernel: str, width: int, states: Array, parameters: Any, time: float | Array) -> Array:
+    def _evaluate(
+        self, kernel: str, width: int, states: Array, parameters: Any, time: float | Array
+    ) -> Array:
         from opiome.engine import _driver
 
         states = np.ascontiguousarray(np.atleast_2d(np.asarray(states, dtype=np.float64)))
         n = len(states)
         if states.shape[1] != len(self.states):
-            raise InputError(Problem(f"has {states.shape[1]} columns", field="states", expected=f"{len(self.states)}"))
+            raise InputError(
+                Problem(f"has {states.shape[1]} columns", field="states", expected=f"{len(self.states)}")
+            )
         matrix = self.matrix(parameters, n)
         self._begin(matrix)
         if kernel == "jac":
@@ -242,11 +261,15 @@ class Program:
         """Time derivatives (n, n_states), per hour."""
         return self._evaluate("rhs", len(self.states), states, parameters, time)
 
-    def evaluate(self, states: Array, parameters: Mapping[str, float | Array], time: float | Array = 0.0) -> Array:
+    def evaluate(
+        self, states: Array, parameters: Mapping[str, float | Array], time: float | Array = 0.0
+    ) -> Array:
         """Outputs (n, n_outputs)."""
         return self._evaluate("obs", len(self.outputs), states, parameters, time)
 
-    def jacobian(self, states: Array, parameters: Mapping[str, float | Array], time: float | Array = 0.0) -> Array:
+    def jacobian(
+        self, states: Array, parameters: Mapping[str, float | Array], time: float | Array = 0.0
+    ) -> Array:
         """Jacobians (n, n_states, n_states): row i, column j is d(dy_i/dt)/dy_j."""
         pattern, n = self._meta["pattern"], len(self.states)
         entries = self._evaluate("jac", len(pattern), states, parameters, time)
@@ -349,7 +372,9 @@ class Program:
         states = self._begin(matrix)
         if start is not None:
             states[:] = start
-        outcome = np.where(np.isfinite(states).all(axis=1), Outcome.OK, Outcome.IMPOSSIBLE_PARAMETERS).astype(np.int8)
+        outcome = np.where(np.isfinite(states).all(axis=1), Outcome.OK, Outcome.IMPOSSIBLE_PARAMETERS).astype(
+            np.int8
+        )
         code, meta = self._algebra
         addresses = np.array(
             [*(code.address(k) for k in ("prep", "jaclu", "solve", "rhs")), meta["prepared"]], np.int64
@@ -373,7 +398,9 @@ class Program:
                 Problem(
                     f"`{name}` is no state of the model",
                     field="states",
-                    remedy=f"did you mean `{near}`?" if (near := nearest(name, index)) else "give ids of states",
+                    remedy=f"did you mean `{near}`?"
+                    if (near := nearest(name, index))
+                    else "give ids of states",
                 )
                 for name in unknown
             )
@@ -427,9 +454,21 @@ class Program:
                 ) from error
         if not 0 < rtol < 1:
             raise EngineError(f"rtol is {rtol:g}; give a number between 0 and 1, such as 1e-4")
-        absolute = np.array(np.broadcast_to(1e-4 * rtol if atol is None else atol, len(self.states)), dtype=np.float64)
+        absolute = np.array(
+            np.broadcast_to(1e-4 * rtol if atol is None else atol, len(self.states)), dtype=np.float64
+        )
         if not (np.isfinite(absolute).all() and (absolute > 0).all()):
-            raise InputError(Problem("is not positive", field="atol", remedy="give positive absolute tolerances"))
+            raise InputError(
+                Problem("is not positive", field="atol", remedy="give positive absolute tolerances")
+            )
         return Ensemble(
-            self, matrix, states, events, rtol=rtol, atol=absolute, threads=threads, signed=self._mask(signed), budget=budget
+            self,
+            matrix,
+            states,
+            events,
+            rtol=rtol,
+            atol=absolute,
+            threads=threads,
+            signed=self._mask(signed),
+            budget=budget,
         )

@@ -117,7 +117,7 @@ class Body:
         return value
 
     def exp(self, x: str) -> str:
-        """e to the x, within an ulp or two for |x| < 708, clamped outside."""
+        """E to the x, within an ulp or two for |x| < 708, clamped outside."""
         k = Constants
         x = self.choose(self.compare("ogt", x, literal(k.EXP_MAX)), literal(k.EXP_MAX), x)
         x = self.choose(self.compare("olt", x, literal(-k.EXP_MAX)), literal(-k.EXP_MAX), x)
