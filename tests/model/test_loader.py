@@ -170,6 +170,13 @@ def test_loading_is_the_same_text_every_time(folder, tmp_path, monkeypatch):
     assert model.load(folder.path).sbml == first.sbml
 
 
+def test_a_folder_with_a_lint_error_loads_only_when_asked(folder):
+    folder.change("parameters/effect.tsv", "doi:10.1000/k B", "- B")
+    with pytest.raises(ModelError, match="'k_tolerance' has no source"):
+        model.load(folder.path)
+    assert model.load(folder.path, strict=False).sbml
+
+
 def test_no_such_folder(tmp_path):
     with pytest.raises(ModelError, match="is not a model folder"):
         model.load(tmp_path / "nowhere")

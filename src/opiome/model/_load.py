@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from opiome.errors import ModelError
-from opiome.model._draft import read_draft
+from opiome.model._draft import BUILT_IN, read_draft
 from opiome.model._model import Model
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["load"]
 
 
-def load(folder: Path | str | None = None, species: str = "human", *, strict: bool = False) -> Model:
+def load(folder: Path | str | None = None, species: str = "human", *, strict: bool | None = None) -> Model:
     """Read, assemble, compile and check a model folder (the shipped one by default).
 
     SBML that has passed is kept under the user's cache folder by the hash of all that it was made from,
@@ -30,12 +30,14 @@ def load(folder: Path | str | None = None, species: str = "human", *, strict: bo
     Args:
         folder: the model folder.
         species: ``human`` or ``mouse``.
-        strict: refuse whatever :func:`lint` calls an error; else only what cannot run.
+        strict: refuse whatever :func:`lint` calls an error; else only what cannot run. By default every
+            folder but the shipped one is held to lint (the shipped one is by its tests).
 
     Raises:
         ModelError: with every problem found, each at its file and line.
     """
     draft = read_draft(folder, species)
+    strict = draft.folder.resolve() != BUILT_IN.resolve() if strict is None else strict
     if draft.problems:
         raise ModelError(draft.problems)
     kept = _cache_file(draft, "strict" if strict else "loose")
