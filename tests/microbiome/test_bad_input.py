@@ -5,6 +5,8 @@ import io
 import zipfile
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from opiome.errors import ProfileError
 from opiome.microbiome import analyse, read_metadata, read_profile
@@ -274,3 +276,40 @@ def test_bytes_that_are_nothing(write):
     ):
         with pytest.raises(ProfileError):
             read_profile(write("x", data))
+
+
+@pytest.mark.parametrize("name", ["indices", "indptr", "data"])
+@pytest.mark.parametrize("axis", ["observation", "sample"])
+def test_biom_with_indices_out_of_range(made, tmp_path, axis, name):
+    """Such indices would make the sparse matrix read foreign memory."""
+    import h5py
+
+    path = tmp_path / "t.biom"
+    path.write_bytes(made.hdf5_bytes(made.biom_table()))
+    with h5py.File(path, "r+") as store:
+        matrix = store[f"{axis}/matrix"]
+        if name == "data":
+            cut = matrix["data"][:-2]
+            del matrix["data"]
+            matrix["data"] = cut
+        else:
+            matrix[name][2] = 1_000_000
+    refused("do not fit a table of 7 x 3", path)
+
+
+@given(st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_damaged_text_is_read_or_refused_but_never_crashes(made, tmp_path, data):
+    text = data.draw(st.sampled_from([made.table(), made.metaphlan(), made.kraken(0), made.taxonomy_tsv()]))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(text) - 1))
+        cut = data.draw(st.integers(0, 30))
+        text = text[:at] + data.draw(st.text('\t\n,;"#019.-eE_|gs\0é', max_size=6)) + text[at + cut :]
+    path = tmp_path / "damaged.tsv"
+    path.write_text(text or "x", encoding="utf-8")
+    try:
+        profile = read_profile(path)
+    except ProfileError as error:
+        assert error.problems  # noqa: PT017 (either outcome is right)
+    else:
+        assert (profile.values.data >= 0).all()

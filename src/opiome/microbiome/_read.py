@@ -177,6 +177,19 @@ def _profile(raws: list[tuple[Path, Raw]]) -> Profile:
     """Join the files, decide between reads and fractions, and refuse what cannot be right."""
     from scipy.sparse import block_array, csr_array
 
+    hollow = [path for path, raw in raws if not raw.samples or not raw.taxonomy]
+    if hollow:
+        raise ProfileError(
+            [
+                Problem(
+                    "holds no sample or no taxon",
+                    file=path,
+                    expected="a header line with sample names, and rows of taxa",
+                    remedy="check the first lines and the separator",
+                )
+                for path in hollow
+            ]
+        )
     owner: dict[str, Path] = {}
     problems = []
     for path, raw in raws:

@@ -39,9 +39,35 @@ def read_hdf5(data: bytes, path: Path) -> Table:
     try:
         with warnings.catch_warnings(), h5py.File(io.BytesIO(data), "r") as store:
             warnings.simplefilter("ignore")
-            return Table.from_hdf5(store)
+            wrong = _bad_matrix(store)
+            table = None if wrong else Table.from_hdf5(store)
     except Exception as error:
         raise _broken(path, error) from error
+    if table is None:
+        raise _broken(path, ValueError(wrong))
+    return table
+
+
+def _bad_matrix(store: Any) -> str:  # noqa: ANN401 (an h5py file)
+    """What is wrong with the sparse matrices of a BIOM file; bad indices would crash, not raise."""
+    import numpy as np
+
+    rows, columns = (int(n) for n in store.attrs["shape"])
+    for axis, major, minor in (("observation", rows, columns), ("sample", columns, rows)):
+        if len(store[f"{axis}/ids"]) != major:
+            return f"{axis}/ids does not have {major} names"
+        matrix = store[f"{axis}/matrix"]
+        data, indices, starts = (np.asarray(matrix[name]) for name in ("data", "indices", "indptr"))
+        if (
+            len(starts) != major + 1
+            or len(data) != len(indices)
+            or starts[0] != 0
+            or starts[-1] != len(data)
+            or (np.diff(starts.astype(np.int64)) < 0).any()
+            or (len(indices) and (indices.min() < 0 or indices.max() >= minor))
+        ):
+            return f"the indices of {axis}/matrix do not fit a table of {rows} x {columns}"
+    return ""
 
 
 def read_json(text: str, path: Path) -> Table:
