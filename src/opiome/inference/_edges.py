@@ -25,7 +25,6 @@ def choose_edges(model: Model, edges: str | Sequence[str] = "contested") -> list
         ModelError: with every unknown edge; or none is named; or the model has no contested edge.
     """
     rows = {row["id"]: row for row in model.edges.iter_rows(named=True)}
-    file = model.folder / "edges.tsv"
     if edges == "all":
         return list(rows.values())
     if edges == "contested":
@@ -35,7 +34,7 @@ def choose_edges(model: Model, edges: str | Sequence[str] = "contested") -> list
         raise ModelError(
             Problem(
                 "the model has no contested edge",
-                file=file,
+                file=model.folder / "edges.tsv",
                 field="edges",
                 remedy="name edges by their ids, or ask for all",
             )
@@ -58,7 +57,6 @@ def choose_edges(model: Model, edges: str | Sequence[str] = "contested") -> list
             problems.append(
                 Problem(
                     f"the model has no edge '{name}'",
-                    file=file,
                     field="edges",
                     expected="contested, all, or ids of edges",
                     remedy=f"did you mean '{near}'?" if near else "'opiome model list edges' shows them",
