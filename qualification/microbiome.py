@@ -184,9 +184,10 @@ def slowed(analysis: Analysis) -> dict[str, str]:
         )
     agreeing = len(ACIDS) - len(against)
     text = (
-        f"{agreeing} of {len(ACIDS)} acids fall as far as measured. More time makes more acid and takes more of"
-        " it up; which of the two wins at the end of the colon is what the table shows. The measured ratios are"
-        " no experiment on transit: constipated people differ from healthy ones in diet and flora too."
+        f"{agreeing} of {len(ACIDS)} acids fall as far as measured. More time makes more acid and takes more"
+        " of it up; which of the two wins at the end of the colon is what the table shows. The measured"
+        " ratios are no experiment on transit: constipated people differ from healthy ones in diet and"
+        " flora too."
     )
     return {
         "model": model.sha256[:12],
