@@ -104,20 +104,9 @@ def rest(program):
 
 
 NOT_AT_REST = {"tumour_state"}  # the tumour grows in the untreated patient too
-MOVES_THE_BASELINE = {
-    "transit_flora": "gate 0 washes out at the nominal transit, without the overflow of the solved one"
-}
 
 
-@pytest.mark.parametrize(
-    "edge",
-    [
-        pytest.param(edge, marks=pytest.mark.xfail(reason=MOVES_THE_BASELINE[edge], strict=True))
-        if edge in MOVES_THE_BASELINE
-        else edge
-        for edge in EDGES
-    ],
-)
+@pytest.mark.parametrize("edge", EDGES)
 def test_closing_a_gate_leaves_the_untreated_patient_at_rest(program, rest, edge):
     still = [state not in NOT_AT_REST for state in program.states]
     assert rest[EDGES.index(edge)][still].max() < 1e-8
