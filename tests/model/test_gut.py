@@ -337,7 +337,7 @@ def test_causes_of_constipation_other_than_opioids_slow_the_bowel(bench: Bench) 
 
 def test_germ_free_gut_makes_nothing_and_stays_finite(bench: Bench) -> None:
     start = bench.start.copy()
-    changed = {}
+    changed = {"ileum_immigration": 0.0}
     for segment in SEGMENTS:
         for guild in GUILDS:
             start[0, bench.program.states.index(f"{segment}_{guild}")] = 0.0
