@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from opiome import engine
-from opiome.engine import _driver, _graph, _sbml, _twin
+from opiome.engine import _derivatives, _driver, _graph, _sbml, _twin
 from opiome.engine._tableaux import METHODS
 
 
@@ -27,6 +27,37 @@ def test_same_steps_and_states(gut, method):
     states[:, program.states.index("marker")] /= 3.0  # its symbol is a concentration
     assert run.steps[0].sum() == steps
     np.testing.assert_allclose(block.values[0], states, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize(("method", "order", "dense"), [("rodas4", 4, 3), ("rodas5p", 5, 4)])
+def test_orders_of_convergence(sbml, method, order, dense):
+    """Halving the step divides the error by 2^order, at the ends of steps and between them."""
+    reader = _sbml.read(sbml("x = 1; y = 0.5; x' = -x*y + cos(time); y' = x^2/(1 + x) - 2*y"))
+    twin = _twin.Twin(reader.system, METHODS[method], np.zeros(0))
+
+    def errors(h):
+        t, y, between = 0.0, twin.start, []
+        for _ in range(round(2.0 / h)):
+            new, _, u = twin.step(t, h, y)
+            k3, k4, k5 = (sum(d * v for d, v in zip(row, u, strict=True)) for row in METHODS[method].interpolant)
+            s = 0.4
+            between.append((t + s * h, (1 - s) * y + s * (new + (1 - s) * (k3 + s * (k4 + s * k5)))))
+            t, y = t + h, new
+        return y, between
+
+    import scipy.integrate
+
+    exact = scipy.integrate.solve_ivp(
+        lambda t, y: twin.rhs(t, y), (0, 2), twin.start, "DOP853", rtol=1e-13, atol=1e-14, dense_output=True
+    )
+    ends, middles = [], []
+    for h in (0.1, 0.05):
+        y, between = errors(h)
+        ends.append(np.abs(y - exact.y[:, -1]).max())
+        # local error of the interpolant: the ends' own error taken out by looking at the first step only
+        middles.append(np.abs(between[0][1] - exact.sol(between[0][0])).max())
+    assert np.log2(ends[0] / ends[1]) > order - 0.4
+    assert np.log2(middles[0] / middles[1]) > dense + 1 - 0.4
 
 
 def test_every_operation(sbml):
@@ -85,4 +116,8 @@ def test_equal_expressions_are_one_node():
     assert g.level[g.mul(p, q)] == 1
     product = g.mul(g.mul(p, x), g.mul(q, y))
     assert g.level[g.args[product][0]] == 1  # what is known per patient stands in front
-    assert g.diff(g.power(x, g.num(3.0)), 1) == g.diff(g.mul(x, g.mul(x, x)), 1)
+    slopes = _derivatives.Derivatives(g, 2)
+    assert slopes.diff(g.power(x, g.num(3.0)), 1) == slopes.diff(g.mul(x, g.mul(x, x)), 1)
+    kept = _derivatives.Derivatives(g, 2, [g.mul(x, y)])
+    assert kept.row(g.mul(p, g.mul(x, y))) == {3: p}  # as others see it, a kept product is a variable
+    assert kept.row(g.mul(x, y)) == {1: y, 2: x}

@@ -59,7 +59,7 @@ def integrate(
     absolute,  # (states,) absolute tolerance
     guard,  # (states,) least value allowed, in units of -1 tolerance scale
     control,  # rtol, step budget, least step, rows of prepared parameters
-    dense,  # (2, stages) dense output
+    dense,  # (3, stages) dense output
     stage_row,
     work_rows,
     outcome,
@@ -363,13 +363,15 @@ def _between(lane, s, work, Y, YN, YOBS, WORK, n_states, stages, stage_row, dens
     for i in range(n_states):
         k3 = 0.0
         k4 = 0.0
+        k5 = 0.0
         for j in range(stages):
             u = work[WORK + W * (stage_row + j * n_states + i) + lane]
             k3 += dense[0, j] * u
             k4 += dense[1, j] * u
+            k5 += dense[2, j] * u
         y0 = work[Y + i * W + lane]
         y1 = work[YN + i * W + lane]
-        work[YOBS + i * W + lane] = (1.0 - s) * y0 + s * (y1 + (1.0 - s) * (k3 + s * k4))
+        work[YOBS + i * W + lane] = (1.0 - s) * y0 + s * (y1 + (1.0 - s) * (k3 + s * (k4 + s * k5)))
 
 
 @njit(nogil=True, cache=True)

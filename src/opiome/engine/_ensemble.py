@@ -211,7 +211,7 @@ class Ensemble:
         )
         from opiome.engine._tableaux import METHODS
 
-        dense = np.array(METHODS[p.method].dense)
+        dense = np.array(METHODS[p.method].interpolant)
         guard = np.where(self._signed, -np.inf, GUARD)
         ns, ni = len(p.states), len(self._inputs)
         rows = 8 + 4 * ns + p._slots + ni + len(p.outputs) + 2 * (ns // 8 + 1) + ni // 8 + 1

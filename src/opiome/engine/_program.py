@@ -30,7 +30,7 @@ def compile(sbml: str, outputs: Sequence[str] | None = None, method: str = "roda
     Args:
         sbml: the text of the model. Antimony's output is the main input; see docs/design/engine.md for what is taken.
         outputs: ids to observe (states, assigned variables, parameters, reactions); all assigned variables by default.
-        method: the integration method: ``rodas4``.
+        method: ``rodas4`` (the default) or ``rodas5p`` (order 5, for tight tolerances).
 
     Raises:
         ModelError: the text is not valid SBML, or an output is unknown.

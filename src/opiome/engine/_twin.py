@@ -113,10 +113,10 @@ class Twin:
                 h, rejected = step * max(factor, 0.1), True
                 continue
             later = until if step >= rest * (1.0 - 1e-10) else t + step
-            k3, k4 = (sum(d * v for d, v in zip(row, u, strict=True)) for row in self.method.dense)
+            k3, k4, k5 = (sum(d * v for d, v in zip(row, u, strict=True)) for row in self.method.interpolant)
             for i in np.flatnonzero((at > t) & (at <= later)):
                 s = 1.0 if at[i] == later else (at[i] - t) / step
-                result[i] = (1.0 - s) * y + s * (new + (1.0 - s) * (k3 + s * k4))
+                result[i] = (1.0 - s) * y + s * (new + (1.0 - s) * (k3 + s * (k4 + s * k5)))
             h, rejected = step * min(max(factor, 0.2), 1.0 if rejected else 5.0), False
             t, y, peak = later, new, np.maximum(peak, np.abs(new))
         return result, steps
