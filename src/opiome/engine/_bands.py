@@ -29,7 +29,8 @@ class Bands:
         times: (k,) output times, h.
         low: (o,) lower edge of each output's histogram.
         high: (o,) upper edge.
-        bins: equal bins between the edges; a quantile is exact to one bin width. Values outside are counted at
+        bins: equal bins between the edges; a quantile is exact to one bin width. Values outside are counted
+        at
             the edges.
 
     Raises:
@@ -108,7 +109,8 @@ def stream(
         ensembles: chunks of patients, best as a generator, so that one at a time is in memory.
         until: end of the simulation, h.
         bands: what is counted; its times are the output times.
-        folder: where raw trajectories go, one Parquet file per chunk (``patient time_h`` and a column per output); a
+        folder: where raw trajectories go, one Parquet file per chunk (``patient time_h`` and a column per
+        output); a
             chunk whose file is there already is read and not simulated again.
 
     Returns:

@@ -20,8 +20,8 @@ VERSION = 1  # raise it when the code that is generated, or what is stored besid
 def folder() -> Path | None:
     """The cache folder, or None where none can be trusted (``OPIOME_CACHE=off`` turns it off).
 
-    Loading machine code from a folder that others can write to would run their code, so its owner and mode are
-    checked.
+    Loading machine code from a folder that others can write to would run their code, so its owner and mode
+    are checked.
     """
     where = os.environ.get("OPIOME_CACHE", "")
     if where == "off":

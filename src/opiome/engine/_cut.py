@@ -1,10 +1,10 @@
 """Which intermediate results to keep as unknowns of the linear system, so that it stays sparse.
 
-A model in which many states act on many rates through few quantities (a transit time, a cytokine sum) has a dense
-Jacobian, but the same system with those quantities as extra unknowns is sparse: J = F_y + F_z (I - G_z)^-1 G_y. Seen on
-the graph of the computation, eliminating a vertex replaces its edges by all pairs of predecessors and successors
-(Griewank & Walther, Evaluating Derivatives, 2nd ed., ch. 10). Vertices go while that does not add edges; what is left
-is kept, and the sparse LU chooses when to eliminate it.
+A model in which many states act on many rates through few quantities (a transit time, a cytokine sum) has a
+dense Jacobian, but the same system with those quantities as extra unknowns is sparse: J = F_y + F_z (I -
+G_z)^-1 G_y. Seen on the graph of the computation, eliminating a vertex replaces its edges by all pairs of
+predecessors and successors (Griewank & Walther, Evaluating Derivatives, 2nd ed., ch. 10). Vertices go while
+that does not add edges; what is left is kept, and the sparse LU chooses when to eliminate it.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Coefficients of the engine's own exp and log, derived here and not taken from a library.
 
-exp(r) on |r| <= ln(2)/2: the Taylor series to degree 13 (remainder below 1e-17). log(m) on [sqrt(1/2), sqrt(2)]: with
-s = (m - 1)/(m + 1), log m = 2 s + s z P(z), z = s^2, P(z) = 2/3 + 2/5 z + ... to z^8 (remainder below 1e-17).
+exp(r) on |r| <= ln(2)/2: the Taylor series to degree 13 (remainder below 1e-17). log(m) on [sqrt(1/2),
+sqrt(2)]: with s = (m - 1)/(m + 1), log m = 2 s + s z P(z), z = s^2, P(z) = 2/3 + 2/5 z + ... to z^8
+(remainder below 1e-17).
 """
 
 from __future__ import annotations

@@ -191,8 +191,8 @@ class Ensemble:
     def advance(self, until: float, at: Array | None = None) -> Block:
         """Integrate to ``until`` (h); outputs at the times ``at``, which lie in [time, until] and ascend.
 
-        Output times never change the steps. At the time of a dose the outputs are those just before it; events at
-        ``until`` itself happen at the beginning of the next advance.
+        Output times never change the steps. At the time of a dose the outputs are those just before it;
+        events at ``until`` itself happen at the beginning of the next advance.
         """
         times = (
             np.empty(0) if at is None else np.ascontiguousarray(np.asarray(at, dtype=np.float64).reshape(-1))

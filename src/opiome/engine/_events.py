@@ -41,14 +41,16 @@ DEFAULTS: dict[str, Any] = {
 class EventTable:
     """Dose and parameter events; equal-length columns, one row per record.
 
-    ``ID`` patient row from 0, -1 for every patient. ``TIME`` h. ``AMT`` amount, or the value that a parameter gets.
-    ``EVID`` 0 observation (ignored), 1 dose, 2 set parameter ``CMT`` to ``AMT``, 3 reset to the start state, 4 reset
-    and dose. ``CMT`` state or parameter. ``RATE`` 0 bolus, > 0 amount per hour. ``II``, ``ADDL`` repeat every II h,
-    ADDL more times. ``SS`` 1: the drug's linear block starts in the steady state of this dose every II h; 2: that state
-    is added. ``LAG`` h delay of the dose. ``F`` fraction of the amount that arrives. ``DUR`` h, infusion time instead of
-    ``RATE``. ``SITE`` two infusions of one patient at the same named site must not overlap (patches).
+    ``ID`` patient row from 0, -1 for every patient. ``TIME`` h. ``AMT`` amount, or the value that a
+    parameter gets. ``EVID`` 0 observation (ignored), 1 dose, 2 set parameter ``CMT`` to ``AMT``, 3 reset to
+    the start state, 4 reset and dose. ``CMT`` state or parameter. ``RATE`` 0 bolus, > 0 amount per hour.
+    ``II``, ``ADDL`` repeat every II h, ADDL more times. ``SS`` 1: the drug's linear block starts in the
+    steady state of this dose every II h; 2: that state is added. ``LAG`` h delay of the dose. ``F``
+    fraction of the amount that arrives. ``DUR`` h, infusion time instead of ``RATE``. ``SITE`` two
+    infusions of one patient at the same named site must not overlap (patches).
 
-    Ties are ordered reset < set < dose. A reset cancels running infusions, pending lagged and additional doses.
+    Ties are ordered reset < set < dose. A reset cancels running infusions, pending lagged and additional
+    doses.
     """
 
     ID: NDArray[np.int64] = _integers(-1)

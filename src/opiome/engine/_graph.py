@@ -1,8 +1,8 @@
 """Expressions as one hash-consed graph: equal expressions are one node, so common parts are shared by birth.
 
 A node is an integer. Each has a *level*: 0 number, 1 known once the patient's parameters are known, 2 changes
-in time (depends on the time or on a state). Products and sums gather their parameter-only parts, so that these
-can be computed once per patient. ``deps`` is a bit mask: bit 0 the time, bit i + 1 state i.
+in time (depends on the time or on a state). Products and sums gather their parameter-only parts, so that
+these can be computed once per patient. ``deps`` is a bit mask: bit 0 the time, bit i + 1 state i.
 """
 
 from __future__ import annotations

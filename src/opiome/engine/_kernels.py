@@ -166,8 +166,8 @@ class Kernels:
     def _jacobian_lu(self, *, rowwise: bool) -> str:
         """f, f_t and the LU of the linear system, row by row in pivot order.
 
-        A state's row is D u - sum J u - sum F_z w = b, a kept quantity's is w - sum G_y u - sum G_z w = 0. D is one
-        row, or one row per state (``rowwise``).
+        A state's row is D u - sum J u - sum F_z w = b, a kept quantity's is w - sum G_y u - sum G_z w = 0.
+        D is one row, or one row per state (``rowwise``).
         """
         e, s, g, lu = self._emitter(), self.system, self.graph, self.lu
         n = len(s.states)
@@ -306,9 +306,9 @@ class Kernels:
     def _error(e: Rows, estimate: str, n: int, order: int) -> None:
         """Yn = yt + last stage; mean square error on the scale of the tolerances; the positivity guard.
 
-        Scale of a state: absolute + rtol max(|y|, |yn|, peak so far / 100). A state below -100 times the part of
-        that scale that does not shrink with it makes the error at least 16, so that the step is taken again.
-        Row 1 of ``err`` gets the factor for the next step.
+        Scale of a state: absolute + rtol max(|y|, |yn|, peak so far / 100). A state below -100 times the
+        part of that scale that does not shrink with it makes the error at least 16, so that the step is
+        taken again. Row 1 of ``err`` gets the factor for the next step.
         """
         rtol = e.load("%ctrl", 0)
         floor = e.binary("fmul", rtol, literal(0.01))

@@ -1,7 +1,8 @@
 """Symbolic sparse LU without pivoting: elimination order, fill, and the operations row by row.
 
-The matrix is ``D - J`` with D > 0 on the diagonal (1/(gamma h) in a Rosenbrock method), so diagonal pivots are
-kept; the order is Markowitz's (least (r - 1)(c - 1), Management Science 1957;3:255), which keeps fill low.
+The matrix is ``D - J`` with D > 0 on the diagonal (1/(gamma h) in a Rosenbrock method), so diagonal pivots
+are kept; the order is Markowitz's (least (r - 1)(c - 1), Management Science 1957;3:255), which keeps fill
+low.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from heapq import nsmallest
 class SparseLU:
     """An elimination plan.
 
-    ``order``: the pivots. ``lower[i]``: the columns of row i eliminated, in pivot order. ``upper[i]``: the columns
-    right of the diagonal in row i. ``slot[i, j]``: where an entry of L\\U lies in memory; ``slot[i, i]`` holds 1/pivot.
+    ``order``: the pivots. ``lower[i]``: the columns of row i eliminated, in pivot order. ``upper[i]``: the
+    columns right of the diagonal in row i. ``slot[i, j]``: where an entry of L\\U lies in memory; ``slot[i,
+    i]`` holds 1/pivot.
     """
 
     order: tuple[int, ...]

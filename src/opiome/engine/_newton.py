@@ -1,8 +1,9 @@
 """Steady states of many patients: damped Newton by pseudo-transient continuation, one patient per lane.
 
-A step solves (1/delta - J) dy = f, the linearly implicit Euler method with pseudo time delta (Kelley & Keyes, SIAM J
-Numer Anal 1998;35:508). The second iterate of the same linear system estimates how nonlinear the step was: it sets
-delta, which grows until the step is Newton's. Held states get a diagonal so large that they do not move.
+A step solves (1/delta - J) dy = f, the linearly implicit Euler method with pseudo time delta (Kelley &
+Keyes, SIAM J Numer Anal 1998;35:508). The second iterate of the same linear system estimates how nonlinear
+the step was: it sets delta, which grows until the step is Newton's. Held states get a diagonal so large
+that they do not move.
 """
 # numba compiles this: plain loops and flat arrays are the point
 # ruff: noqa: PLR0915, PLR0912, C901, ANN001, ANN202

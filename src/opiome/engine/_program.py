@@ -28,9 +28,10 @@ def compile(sbml: str, outputs: Sequence[str] | None = None, method: str = "roda
     """Compile an SBML model.
 
     Args:
-        sbml: the text of the model. Antimony's output is the main input; see docs/design/engine.md for what is taken.
-        outputs: ids to observe (states, assigned variables, parameters, reactions); all assigned variables by default.
-        method: ``rodas4`` (the default) or ``rodas5p`` (order 5, for tight tolerances).
+        sbml: the text of the model. Antimony's output is the main input; see docs/design/engine.md for what
+        is taken. outputs: ids to observe (states, assigned variables, parameters, reactions); all assigned
+        variables by default. method: ``rodas4`` (the default) or ``rodas5p`` (order 5, for tight
+        tolerances).
 
     Raises:
         ModelError: the text is not valid SBML, or an output is unknown.
@@ -161,7 +162,8 @@ class Program:
         """Parameters of n patients as the engine keeps them: (n, slots), defaults where none are given.
 
         Raises:
-            InputError: unknown names, wrong lengths, values that are not finite; all at once, with patient and field.
+            InputError: unknown names, wrong lengths, values that are not finite; all at once, with patient
+            and field.
         """
         problems: list[Problem] = []
         columns: dict[str, Array] = {}
@@ -285,7 +287,8 @@ class Program:
     def _linear_block(self, entry: int) -> NDArray[np.int64]:
         """The linear states around a dose into ``entry``: what feeds it, what it feeds, linear with fixed coefficients.
 
-        States that only accumulate (nothing removes them, nothing depends on them) have no steady state and stay out.
+        States that only accumulate (nothing removes them, nothing depends on them) have no steady state and
+        stay out.
         """
         rows = self._dependencies()
         fixed = set(range(len(self.states))) - set(self._meta["timed"])
@@ -429,7 +432,8 @@ class Program:
             start: (n, n_states) or (n_states,); the model's initial values and assignments by default.
             events: doses, parameter changes and resets from time 0 on.
             rtol: relative tolerance of a step.
-            atol: absolute tolerance, one or per state; ``1e-4 * rtol`` by default. Each state also gets 1 % of ``rtol``
+            atol: absolute tolerance, one or per state; ``1e-4 * rtol`` by default. Each state also gets 1 %
+            of ``rtol``
                 times its largest size so far in that patient.
             threads: threads to use; they do not change a bit of the result.
             signed: states that may be negative; states that start below zero are taken to be.

@@ -1,7 +1,8 @@
 """SBML text to a :class:`~opiome.engine._system.System`: reactions, rules, initial assignments, functions, events.
 
 A species that reactions change is integrated as an **amount**; in mathematics its symbol means the
-concentration unless ``hasOnlySubstanceUnits`` (SBML L3V2, 4.6.8). Everything else is integrated as its symbol.
+concentration unless ``hasOnlySubstanceUnits`` (SBML L3V2, 4.6.8). Everything else is integrated as its
+symbol.
 """
 
 from __future__ import annotations

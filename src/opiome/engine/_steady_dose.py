@@ -1,7 +1,7 @@
 """Steady state of repeated dosing, solved and not simulated into, for a drug whose own states are linear.
 
-Over one interval the block obeys x' = A x + b + v(t) e with v piecewise constant, so the state after an interval is
-an affine map of the state before it, x -> P x + q, and the steady state solves x = P x + q.
+Over one interval the block obeys x' = A x + b + v(t) e with v piecewise constant, so the state after an
+interval is an affine map of the state before it, x -> P x + q, and the steady state solves x = P x + q.
 """
 
 from __future__ import annotations

@@ -30,8 +30,8 @@ class Trigger:
 class System:
     """States, parameter slots and the nodes that define them.
 
-    ``parameters`` are free per patient; the slots after them (``derived``) are computed once at the start from
-    their initial assignments. ``start`` and ``derived_start`` depend on parameters only.
+    ``parameters`` are free per patient; the slots after them (``derived``) are computed once at the start
+    from their initial assignments. ``start`` and ``derived_start`` depend on parameters only.
     """
 
     graph: Graph

@@ -14,8 +14,8 @@ PENDING = 16  # executions of delayed events that can wait per patient, and per 
 @dataclass(frozen=True)
 class Triggers:
     """``kinds`` (k, 2): persistent, values from the time of the trigger. ``first`` (k + 1,): where each one's
-    assignments begin in ``assigned`` (m, 2): 0 a state or 1 a parameter slot, and its index. ``rows``: of the kernel
-    that computes delay, priority and values.
+    assignments begin in ``assigned`` (m, 2): 0 a state or 1 a parameter slot, and its index. ``rows``: of
+    the kernel that computes delay, priority and values.
     """
 
     kinds: NDArray[np.bool_]

@@ -1,6 +1,7 @@
 """The slow, obvious twin of the lanes: one patient, plain Python, dense linear algebra, no generated code.
 
-It takes the same steps by the same rules, so that a test can compare the two step for step. Doses are boluses only.
+It takes the same steps by the same rules, so that a test can compare the two step for step. Doses are
+boluses only.
 """
 
 from __future__ import annotations

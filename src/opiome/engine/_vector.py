@@ -1,7 +1,8 @@
 """Graph nodes to LLVM text: straight-line code on ``<8 x double>``, one patient per lane.
 
-Rows of memory are 8 doubles (64 bytes). Every operation is IEEE and explicitly fused where it says ``fma``; there
-is no fast-math and no library exp or log, so the same bits come from AVX-512, AVX2 and any other target with FMA.
+Rows of memory are 8 doubles (64 bytes). Every operation is IEEE and explicitly fused where it says ``fma``;
+there is no fast-math and no library exp or log, so the same bits come from AVX-512, AVX2 and any other
+target with FMA.
 """
 
 from __future__ import annotations
