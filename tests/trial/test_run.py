@@ -144,6 +144,7 @@ def test_public_names():
         "Progress",
         "Results",
         "Study",
+        "Twins",
         "answers",
         "lint",
         "load_study",

@@ -162,12 +162,22 @@ def _rescue(run: Ensemble, group: Group, column: int, now: float, rules: Rules) 
     if rules.rescue_after is None or rules.rescue_doses is None or bowel is None:
         return
     due = (hour - bowel.last >= rules.rescue_after) & (hour - bowel.rescued >= rules.rescue_every)
-    rows = np.flatnonzero(due & group.present)
+    rows = np.flatnonzero(due & group.present & _willing(group.patients, column, rules))
     if not len(rows):
         return
     run.give(rules.rescue_doses(rows, np.full(len(rows), now)))
     bowel.rescued[rows] = hour
     group.diary.rescue[rows, column] += 1
+
+
+def _willing(patients: NDArray[np.int64], day: int, rules: Rules) -> NDArray[np.bool_]:
+    """Who takes the rescue laxative when they may, shape (n,): some nearly always do, some never."""
+    numbers = rules.numbers
+    person = streams.normal(rules.seed, "rescue/person", patients)
+    odds = (
+        numbers.rescue_uptake / (1.0 - numbers.rescue_uptake) * streams.exp(numbers.rescue_uptake_sd * person)
+    )
+    return np.asarray(streams.uniform(rules.seed, "rescue/day", patients, day) < odds / (1.0 + odds))
 
 
 def _leave(group: Group, column: int, rules: Rules) -> None:

@@ -25,6 +25,7 @@ class DiaryNumbers:
     day_sd: float
     week_sd: float
     spell_sd: float
+    nonspecific_median: float
     nonspecific_sd: float
     person_share: float
     bristol_sd: float
@@ -36,6 +37,8 @@ class DiaryNumbers:
     missed_dose: float
     bfi_untroubled: float
     rescue_window: float
+    rescue_uptake: float
+    rescue_uptake_sd: float
     rhythm: tuple[float, ...] = field(default=(1.0,) * 24)
     """Relative evacuation rate in each hour of model time (hour 0 first), with mean 1."""
 

@@ -206,7 +206,7 @@ def _manifest(setting: Setting, accepted: Accepted, collected: _Collected, *, tw
             "failed": collected.failed,
             "per_arm": {arm: len(diary) for arm, diary in collected.diaries.items()},
         },
-        "nonspecific_effect": study.nonspecific_effect.median,
+        "nonspecific_effect": setting.nonspecific_effect,
     }
 
 

@@ -189,11 +189,12 @@ class Dropout(Part):
 class NonSpecific(Part):
     """What being in a trial does to the frequency of bowel movements, in all arms, the run-in excluded.
 
-    It multiplies the evacuation rate; median 1.2 and range 1-2 are a judgement kept apart from drug effects.
+    It multiplies the evacuation rate and is kept apart from drug effects. Equal bounds switch off its spread
+    between persons.
     """
 
-    median: Annotated[float, Field(ge=1, le=2)] = 1.2
-    """The value used, unless calibration gives another."""
+    median: Annotated[float, Field(ge=1, le=2)] | None = None
+    """Median over persons; the calibrated value of ``diary.tsv`` when left out."""
     lower: Annotated[float, Field(ge=1, le=2)] = 1.0
     """Lower end of the prior."""
     upper: Annotated[float, Field(ge=1, le=2)] = 2.0
@@ -201,7 +202,7 @@ class NonSpecific(Part):
 
     @model_validator(mode="after")
     def _ordered(self) -> Self:
-        if not self.lower <= self.median <= self.upper:
+        if self.median is not None and not self.lower <= self.median <= self.upper:
             raise InputError("'median' does not lie between 'lower' and 'upper'")
         return self
 
@@ -213,6 +214,8 @@ class Published(Part):
     """The id of the endpoint."""
     arm: Identifier
     """The name of the arm."""
+    against: Identifier | None = None
+    """The reference arm, where the value is the difference of 'arm' from it; left out, it is the arm's own."""
     value: float
     """The published value, in the endpoint's unit."""
     low: float | None = None
@@ -221,6 +224,8 @@ class Published(Part):
     """Upper end of the published 95 % interval."""
     n: Annotated[int, Field(ge=1)] | None = None
     """Patients in the arm."""
+    n_against: Annotated[int, Field(ge=1)] | None = None
+    """Patients in the arm of 'against'."""
     unit: str
     """The unit of the value; the same as the endpoint's."""
     source: Identifier

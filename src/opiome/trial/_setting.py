@@ -42,6 +42,12 @@ class Setting:
     threads: int
     chunk: int
 
+    @property
+    def nonspecific_effect(self) -> float:
+        """Median factor by which being in the trial changes the evacuation rate."""
+        given = self.study.nonspecific_effect.median
+        return self.numbers.nonspecific_median if given is None else given
+
 
 def settle(study: Study, seed: int | None, threads: int | None, model: Model | None, chunk: int) -> Setting:
     """Load and compile what a run needs; raises StudyError or ModelError if study and model do not fit."""

@@ -53,10 +53,19 @@ def treat(
     )
     days = range(setting.lead, setting.days)
     live(ensemble, group, days, rules, watch=setting.watch, day_done=day_done, hourly=hourly)
+    group.diary.measured = _measured(setting, group)
     return group, np.asarray(ensemble.outcome, dtype=np.int64)
 
 
+def _measured(setting: Setting, group: Group) -> dict[str, NDArray[np.float32]]:
+    """The daily means of the observables that an endpoint asks for, shape (n, days) each."""
+    wanted = {e.params.observable for e in setting.study.endpoints if e.rule == "measured"}
+    return {name: group.means[:, :, setting.watch.names.index(name)] for name in sorted(wanted)}
+
+
 def _nonspecific_effect(setting: Setting, patients: NDArray[np.int64]) -> NDArray[np.float64]:
-    """What being in the trial does to each one's evacuation rate, in any arm; its median is the study's."""
+    """What being in the trial does to each one's evacuation rate, in any arm."""
+    bounds = setting.study.nonspecific_effect
+    spread = setting.numbers.nonspecific_sd if bounds.lower < bounds.upper else 0.0
     score = streams.normal(setting.seed, "nonspecific effect", patients)
-    return setting.study.nonspecific_effect.median * streams.exp(setting.numbers.nonspecific_sd * score)
+    return setting.nonspecific_effect * streams.exp(spread * score)
