@@ -42,9 +42,10 @@ class Bands:
     ) -> None:
         self.times = np.asarray(times, dtype=np.float64)
         self.low, self.high = np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64)
-        if self.low.shape != self.high.shape or not (
-            np.isfinite(self.low) & np.isfinite(self.high) & (self.low < self.high)
-        ).all():
+        if (
+            self.low.shape != self.high.shape
+            or not (np.isfinite(self.low) & np.isfinite(self.high) & (self.low < self.high)).all()
+        ):
             raise InputError(
                 Problem("edges are not finite or do not ascend", field="low, high", remedy="give low < high")
             )
@@ -54,7 +55,7 @@ class Bands:
         self._sums = np.zeros((len(self.times), len(self.low)), np.int64)
 
     def add(self, values: NDArray[np.float64]) -> None:
-        """Count the patients of ``values`` (n, k, o); failed patients (NaN) are left out from their failure on."""
+        """Count the patients of ``values`` (n, k, o); failed ones (NaN) are left out from then on."""
         k, o, bins = self.counts.shape
         for time in range(k):
             for output in range(o):
@@ -71,7 +72,7 @@ class Bands:
         if not (same and np.array_equal(self.high, other.high) and self.bins == other.bins):
             raise InputError(Problem("bands have other times or edges", remedy="merge bands made alike"))
         self.counts += other.counts
-        self._sums += other._sums  # noqa: SLF001 - its own kind
+        self._sums += other._sums
 
     @property
     def n(self) -> NDArray[np.int64]:
@@ -81,7 +82,7 @@ class Bands:
     def mean(self) -> NDArray[np.float64]:
         """Means (k, o), of values clipped to the edges; NaN where nobody was counted."""
         with np.errstate(invalid="ignore"):
-            return self.low + self.width * (self._sums / FIXED_POINT) / self.n  # type: ignore[no-any-return]
+            return self.low + self.width * (self._sums / FIXED_POINT) / self.n
 
     def quantile(self, q: float) -> NDArray[np.float64]:
         """The quantile ``q`` (k, o), interpolated inside its bin; NaN where nobody was counted."""

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 GENERATORS = {
-    "_cut.py", "_derivatives.py", "_elementary.py", "_graph.py", "_kernels.py", "_linear_system.py", "_lu.py", "_mathml.py",
-    "_sbml.py", "_system.py", "_tableaux.py", "_vector.py",
+    "_cut.py", "_derivatives.py", "_elementary.py", "_graph.py", "_kernels.py", "_linear_system.py", "_lu.py",
+    "_mathml.py", "_sbml.py", "_system.py", "_tableaux.py", "_vector.py",
 }  # fmt: skip
 VERSION = 1  # raise it when the code that is generated, or what is stored beside it, changes
 

@@ -25,7 +25,7 @@ def predecessors(graph: Graph, node: int) -> set[int]:
     return {a for a in values if graph.deps[a] >> 1}
 
 
-def kept(graph: Graph, rates: list[int], slack: int) -> list[int]:
+def kept(graph: Graph, rates: list[int], slack: int) -> list[int]:  # noqa: C901 - one loop of the algorithm
     """The intermediate nodes worth keeping, in the order in which they are computed.
 
     A vertex goes while that adds at most ``slack`` edges.

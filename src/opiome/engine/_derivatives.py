@@ -87,7 +87,7 @@ class Derivatives:
         return g.mul(_outer(g, node), self.diff(args[0], variable))
 
 
-def _outer(g: Graph, node: int) -> int:
+def _outer(g: Graph, node: int) -> int:  # noqa: PLR0911 - one return per function
     """The derivative of a function by its argument."""
     op, a = g.op[node], g.args[node][0]
     match op:

@@ -1,38 +1,24 @@
-"""The loop over patients: eight lanes, each with its own patient, time, step and schedule; a free lane is refilled.
+"""The loop over patients: eight lanes, each with its own patient, time, step and schedule.
 
-The kernels of the model are called by address, so this file is compiled once and serves every model. A lane's
-numbers depend on nothing but its own patient: packing, order, subset and threads cannot change a bit.
+A free lane is refilled. The kernels of the model are called by address, so this file is compiled once and
+serves every model. A lane's numbers depend on nothing but its own patient: packing, order, subset and
+threads cannot change a bit.
 """
-# numba compiles this: plain loops and flat arrays are the point
-# ruff: noqa: PLR0915, PLR0912, C901, ANN001, ANN202
+# numba compiles this: plain loops, many flat arrays and rows named in capitals are the point
+# ruff: noqa: PLR0915, PLR0912, PLR0917, PLR1714, PLR2004, C901, ANN001, ANN202, N803, N806, SIM109
+# mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.extending import intrinsic
+from numba import njit
+
+from opiome.engine._call import W, call
+from opiome.engine._switching import between, first_change, settle
 
 RESET, SET, STOP, PUT, ADD, BOLUS, START = range(7)  # what an event does, in the order of ties
 OK, STEP_BUDGET, NON_FINITE, NEGATIVE, IMPOSSIBLE = range(5)
-W = 8
 SHRINK, GROW = 0.1, 5.0
-
-
-@intrinsic
-def call(_typing, address, arguments):  # type: ignore[no-untyped-def]
-    """Call the kernel at ``address`` with a tuple of addresses (or integers)."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        word = ir.IntType(64)
-        values = [builder.extract_value(args[1], i) for i in range(signature.args[1].count)]
-        function = ir.FunctionType(ir.VoidType(), [word] * len(values))
-        builder.call(builder.inttoptr(args[0], function.as_pointer()), values)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, types.UniTuple(types.int64, len(arguments))), codegen
 
 
 @njit(nogil=True, cache=True)
@@ -119,10 +105,22 @@ def integrate(
     obs_arguments = (base + 8 * TOBS, base + 8 * YOBS, base + 8 * PAR, base + 8 * PRE, base + 8 * OBS)
     accept_arguments = (base + 8 * Y, base + 8 * YN, base + 8 * PEAK, base + 8 * ERR)
     step_arguments = (
-        base + 8 * T, base + 8 * H, base + 8 * Y, base + 8 * PAR, base + 8 * PRE, base + 8 * ROWS, base + 8 * INP,
-        base + 8 * ABS, base + 8 * GUARD, base + 8 * PEAK, base + 8 * CTRL, base + 8 * WORK, base + 8 * YN,
-        base + 8 * ERR, n_in,
-    )  # fmt: skip
+        base + 8 * T,
+        base + 8 * H,
+        base + 8 * Y,
+        base + 8 * PAR,
+        base + 8 * PRE,
+        base + 8 * ROWS,
+        base + 8 * INP,
+        base + 8 * ABS,
+        base + 8 * GUARD,
+        base + 8 * PEAK,
+        base + 8 * CTRL,
+        base + 8 * WORK,
+        base + 8 * YN,
+        base + 8 * ERR,
+        n_in,
+    )
 
     patient = np.full(W, -1, np.int64)
     end = np.zeros(W)  # the end of the present segment
@@ -239,10 +237,30 @@ def integrate(
                             size = abs(work[Y + i * W + lane])
                             work[PEAK + i * W + lane] = max(work[PEAK + i * W + lane], size)
                 if n_watched > 0:
-                    done = _settle(
-                        lane, p, t, code, work, prep_arguments, watch_arguments, affect_arguments, Y, PAR, PEAK, WATCH,
-                        AFFECT, n_states, flags, marks, pending, trigger_kind, trigger_first, assigned, parameters, outcome,
-                    )  # fmt: skip
+                    done = settle(
+                        lane,
+                        p,
+                        t,
+                        code,
+                        work,
+                        prep_arguments,
+                        watch_arguments,
+                        affect_arguments,
+                        Y,
+                        PAR,
+                        PEAK,
+                        WATCH,
+                        AFFECT,
+                        n_states,
+                        flags,
+                        marks,
+                        pending,
+                        trigger_kind,
+                        trigger_first,
+                        assigned,
+                        parameters,
+                        outcome,
+                    )
                     stale = False
                     if done > 0:
                         wish[lane] = 0.0
@@ -300,10 +318,28 @@ def integrate(
                 t_new = end[lane] if arrived else t + h
                 cut = 1.0
                 if n_watched > 0:
-                    cut = _first_change(
-                        lane, p, t, h, t_new, code, work, probe_arguments, Y, YN, YOBS, TOBS, WORK, WATCH, n_states,
-                        stages, stage_row, dense, flags, marks,
-                    )  # fmt: skip
+                    cut = first_change(
+                        lane,
+                        p,
+                        t,
+                        h,
+                        t_new,
+                        code,
+                        work,
+                        probe_arguments,
+                        Y,
+                        YN,
+                        YOBS,
+                        TOBS,
+                        WORK,
+                        WATCH,
+                        n_states,
+                        stages,
+                        stage_row,
+                        dense,
+                        flags,
+                        marks,
+                    )
                     if cut < 1.0:
                         arrived = False
                         t_new = t + cut * h
@@ -314,7 +350,7 @@ def integrate(
                 wish[lane] = max(h * factor, wish[lane]) if arrived else h * factor
                 while next_at[lane] < n_at and at[next_at[lane]] <= t_new:
                     s = cut if at[next_at[lane]] == t_new else (at[next_at[lane]] - t) / h
-                    _between(lane, s, work, Y, YN, YOBS, WORK, n_states, stages, stage_row, dense)
+                    between(lane, s, work, Y, YN, YOBS, WORK, n_states, stages, stage_row, dense)
                     work[TOBS + lane] = at[next_at[lane]]
                     call(code[3], obs_arguments)
                     for i in range(n_out):
@@ -322,7 +358,7 @@ def integrate(
                     next_at[lane] += 1
                 work[T + lane] = t_new
                 if cut < 1.0:
-                    _between(lane, cut, work, Y, YN, YOBS, WORK, n_states, stages, stage_row, dense)
+                    between(lane, cut, work, Y, YN, YOBS, WORK, n_states, stages, stage_row, dense)
                     for i in range(n_states):
                         work[YN + i * W + lane] = work[YOBS + i * W + lane]
                 if arrived:
@@ -358,133 +394,8 @@ def integrate(
 
 
 @njit(nogil=True, cache=True)
-def _between(lane, s, work, Y, YN, YOBS, WORK, n_states, stages, stage_row, dense):  # noqa: N803
-    """The state at the fraction s of the step just taken (dense output), into YOBS."""
-    for i in range(n_states):
-        k3 = 0.0
-        k4 = 0.0
-        k5 = 0.0
-        for j in range(stages):
-            u = work[WORK + W * (stage_row + j * n_states + i) + lane]
-            k3 += dense[0, j] * u
-            k4 += dense[1, j] * u
-            k5 += dense[2, j] * u
-        y0 = work[Y + i * W + lane]
-        y1 = work[YN + i * W + lane]
-        work[YOBS + i * W + lane] = (1.0 - s) * y0 + s * (y1 + (1.0 - s) * (k3 + s * (k4 + s * k5)))
-
-
-@njit(nogil=True, cache=True)
-def _first_change(
-    lane, p, t, h, t_new, code, work, probe, Y, YN, YOBS, TOBS, WORK, WATCH, n_states, stages, stage_row, dense, flags, marks
-):  # fmt: skip
-    """The fraction of the step at which a comparison has just changed; 1 if none does.
-
-    Bisection on the dense output, to the last bit of the fraction.
-    """
-    n_triggers, n_switches = flags.shape[1], marks.shape[1]
-    work[TOBS + lane] = t_new
-    for i in range(n_states):
-        work[YOBS + i * W + lane] = work[YN + i * W + lane]
-    call(code[4], probe)
-    changes = False
-    for k in range(n_switches):
-        changes |= (work[WATCH + (n_triggers + k) * W + lane] != 0.0) != marks[p, k]
-    if not changes:
-        return 1.0
-    low, high = 0.0, 1.0
-    for _ in range(60):
-        middle = 0.5 * (low + high)
-        if middle <= low or middle >= high:
-            break
-        work[TOBS + lane] = t + middle * h
-        _between(lane, middle, work, Y, YN, YOBS, WORK, n_states, stages, stage_row, dense)
-        call(code[4], probe)
-        found = False
-        for k in range(n_switches):
-            found |= (work[WATCH + (n_triggers + k) * W + lane] != 0.0) != marks[p, k]
-        if found:
-            high = middle
-        else:
-            low = middle
-    # a change at the very end is dealt with just before it, so that the end of the segment stays what it is
-    return min(high, 1.0 - 2.0**-50)
-
-
-@njit(nogil=True, cache=True)
-def _settle(
-    lane, p, t, code, work, prep, watch, affect, Y, PAR, PEAK, WATCH, AFFECT, n_states, flags, marks, pending, kind, first,
-    assigned, parameters, outcome,
-):  # fmt: skip
-    """Execute the SBML events that are due in a lane, one after the other; how many (SBML L3V2, 4.11.6)."""
-    n_triggers, n_slots = flags.shape[1], pending.shape[1]
-    executed = 0
-    order = 0.0
-    while executed < 1000:
-        call(code[0], prep)
-        call(code[4], watch)
-        for k in range(marks.shape[1]):
-            marks[p, k] = work[WATCH + (n_triggers + k) * W + lane] != 0.0
-        if n_triggers == 0:
-            return 0
-        call(code[5], affect)
-        for k in range(n_triggers):
-            holds = work[WATCH + k * W + lane] != 0.0
-            row = 2 * k + first[k]
-            if holds and not flags[p, k]:
-                slot = -1
-                for s in range(n_slots):
-                    if not np.isfinite(pending[p, s, 0]):
-                        slot = s
-                        break
-                if slot < 0:
-                    outcome[p] = STEP_BUDGET
-                    return executed
-                pending[p, slot, 0] = t + max(0.0, work[AFFECT + row * W + lane])
-                pending[p, slot, 1] = k
-                order += 1.0
-                pending[p, slot, 2] = order
-                for i in range(first[k + 1] - first[k]):
-                    pending[p, slot, 3 + i] = work[AFFECT + (row + 2 + i) * W + lane]
-            if flags[p, k] and not holds and not kind[k, 0]:
-                for s in range(n_slots):
-                    if pending[p, s, 1] == k:
-                        pending[p, s, 0] = np.inf
-            flags[p, k] = holds
-        best = -1
-        rank = 0.0
-        for s in range(n_slots):
-            if pending[p, s, 0] <= t:
-                k = int(pending[p, s, 1])
-                priority = work[AFFECT + (2 * k + first[k] + 1) * W + lane]
-                earlier = best >= 0 and (
-                    pending[p, s, 0] < pending[p, best, 0]
-                    or (pending[p, s, 0] == pending[p, best, 0] and pending[p, s, 2] < pending[p, best, 2])
-                )
-                if best < 0 or priority > rank or (priority == rank and earlier):
-                    best, rank = s, priority
-        if best < 0:
-            return executed
-        k = int(pending[p, best, 1])
-        row = 2 * k + first[k] + 2
-        for i in range(first[k + 1] - first[k]):
-            value = pending[p, best, 3 + i] if kind[k, 1] else work[AFFECT + (row + i) * W + lane]
-            index = assigned[first[k] + i, 1]
-            if assigned[first[k] + i, 0] == 1:
-                work[PAR + index * W + lane] = value
-                parameters[p, index] = value
-            else:
-                work[Y + index * W + lane] = value
-                work[PEAK + index * W + lane] = max(work[PEAK + index * W + lane], abs(value))
-        pending[p, best, 0] = np.inf
-        executed += 1
-    outcome[p] = STEP_BUDGET
-    return executed
-
-
-@njit(nogil=True, cache=True)
-def _blame(lane, p, work, Y, YN, ABS, PEAK, GUARD, n_states, rtol, outcome, what):  # noqa: N803
-    """Say why no step is small enough: a state that is not finite, one that turns negative, or plain stiffness."""
+def _blame(lane, p, work, Y, YN, ABS, PEAK, GUARD, n_states, rtol, outcome, what):
+    """Say why no step is small enough: a state that is not finite, one below zero, or stiffness."""
     for i in range(n_states):
         if not np.isfinite(work[YN + i * W + lane]):
             outcome[p] = NON_FINITE
@@ -501,7 +412,7 @@ def _blame(lane, p, work, Y, YN, ABS, PEAK, GUARD, n_states, rtol, outcome, what
 
 
 @njit(nogil=True, cache=True)
-def _slowest(lane, p, work, Y, YN, n_states, what):  # noqa: N803
+def _slowest(lane, p, work, Y, YN, n_states, what):
     """The state that moves most, relative to itself, in the step that failed."""
     worst = -1.0
     for i in range(n_states):
@@ -510,46 +421,3 @@ def _slowest(lane, p, work, Y, YN, n_states, what):  # noqa: N803
         if move > worst:
             worst = move
             what[p] = i
-
-
-@njit(nogil=True, cache=True)
-def evaluate(function, prep, time, states, parameters, result, work, base, n_pre):
-    """Call a kernel (t, y, par, pre, out) for every patient, eight at a time."""
-    n, n_states = states.shape
-    n_par, n_out = parameters.shape[1], result.shape[1]
-    Y = W
-    PAR = Y + W * n_states
-    OUT = PAR + W * n_par
-    PRE = OUT + W * n_out
-    for begin in range(0, n, W):
-        for lane in range(W):
-            p = min(begin + lane, n - 1)
-            work[lane] = time[p]
-            for i in range(n_states):
-                work[Y + i * W + lane] = states[p, i]
-            for i in range(n_par):
-                work[PAR + i * W + lane] = parameters[p, i]
-        call(prep, (base + 8 * PAR, base + 8 * PRE))
-        call(function, (base, base + 8 * Y, base + 8 * PAR, base + 8 * PRE, base + 8 * OUT))
-        for lane in range(min(W, n - begin)):
-            for i in range(n_out):
-                result[begin + lane, i] = work[OUT + i * W + lane]
-
-
-@njit(nogil=True, cache=True)
-def begin(function, parameters, derived, states, work, base):
-    """Evaluate initial assignments: fills the derived parameter slots and the start states."""
-    n, n_par = parameters.shape
-    n_states = states.shape[1]
-    OUT = W * n_par
-    for first in range(0, n, W):
-        for lane in range(W):
-            p = min(first + lane, n - 1)
-            for i in range(n_par):
-                work[i * W + lane] = parameters[p, i]
-        call(function, (base, base + 8 * OUT))
-        for lane in range(min(W, n - first)):
-            for i in range(n_par - derived, n_par):
-                parameters[first + lane, i] = work[i * W + lane]
-            for i in range(n_states):
-                states[first + lane, i] = work[OUT + i * W + lane]

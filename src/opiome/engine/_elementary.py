@@ -11,7 +11,7 @@ import math
 
 
 class Constants:
-    """Constants of argument reduction; the high part of ln 2 has 32 trailing zero bits, so n * LN2_HIGH is exact."""
+    """Constants of argument reduction; LN2_HIGH ends in zero bits, so that n * LN2_HIGH is exact."""
 
     EXP_MAX = 708.0
     LOG2E = 1.4426950408889634

@@ -1,4 +1,5 @@
 """Patients on their way through time: advance, look, change doses or parameters, go on."""
+# ruff: noqa: SLF001 - an ensemble runs the machine code of its program
 
 from __future__ import annotations
 
@@ -159,7 +160,7 @@ class Ensemble:
         return self._actions
 
     def _window(self, until: float) -> tuple[Array, Array, NDArray[np.int64]]:
-        """Actions before ``until`` as the driver reads them: common (5, m), own (5, m), where each patient's begin."""
+        """Actions before ``until`` for the driver: common (5, m), own (5, m), where each patient's begin."""
         everything = self._schedule()
         actions = everything.take((everything.time >= self.time) & (everything.time < until))
         row = actions.row.copy()
@@ -226,13 +227,44 @@ class Ensemble:
         def work(first: int, last: int) -> None:
             memory, base = p._workspace(rows)
             _driver.integrate(
-                code, first, last, self.time, float(until), self._matrix, self.states, self._origin, self._peak, self._h,
-                self._rates, self._running, np.array(self._inputs, np.int64), common, own, begin, slots, times, values,
-                self._atol, guard, self._control, dense, p._meta["stage_row"],
-                p._meta["work_rows"], self.outcome, self._when, self._what,
-                self._steps, self._flags, self._marks, self._pending, self._triggers.kinds, self._triggers.first,
-                self._triggers.assigned, memory, base,
-            )  # fmt: skip
+                code,
+                first,
+                last,
+                self.time,
+                float(until),
+                self._matrix,
+                self.states,
+                self._origin,
+                self._peak,
+                self._h,
+                self._rates,
+                self._running,
+                np.array(self._inputs, np.int64),
+                common,
+                own,
+                begin,
+                slots,
+                times,
+                values,
+                self._atol,
+                guard,
+                self._control,
+                dense,
+                p._meta["stage_row"],
+                p._meta["work_rows"],
+                self.outcome,
+                self._when,
+                self._what,
+                self._steps,
+                self._flags,
+                self._marks,
+                self._pending,
+                self._triggers.kinds,
+                self._triggers.first,
+                self._triggers.assigned,
+                memory,
+                base,
+            )
 
         pieces = min(self.threads, max(1, n // 8))
         edges = np.linspace(0, n, pieces + 1).astype(int)
@@ -257,8 +289,8 @@ class Ensemble:
         if len(times) * max(1, len(self)) * max(1, len(self.program.outputs)) > MOST_VALUES:
             problems.append(
                 Problem(
-                    f"{len(times)} output times for {len(self)} patients and {len(self.program.outputs)} outputs do "
-                    "not fit in memory",
+                    f"{len(times)} output times, {len(self)} patients and "
+                    f"{len(self.program.outputs)} outputs do not fit in memory",
                     field="at",
                     remedy="ask for fewer times or outputs, or reduce them on the way (opiome.engine.stream)",
                 )

@@ -1,8 +1,10 @@
-"""What is done to whom and when: a table with NONMEM's column names, checked as a whole before anything runs."""
+"""What is done to whom and when: a table with NONMEM's column names, checked as a whole before it runs."""
+# ruff: noqa: RUF009, ANN401 - each column has its default from one of three small makers of fields
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, fields
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -243,11 +245,12 @@ def _overlaps(table: EventTable) -> list[Problem]:
     for (site, who), spans in by_site.items():
         shared = spans + (by_site.get((site, -1), []) if who != -1 else [])
         shared.sort()
-        for (_, end, a), (start, _, b) in zip(shared, shared[1:], strict=False):
+        for (_, end, a), (start, _, b) in pairwise(shared):
             if start < end * (1 - 1e-12):
                 problems.append(
                     Problem(
-                        f"infusions at site `{site}` overlap at {start:g} h (rows {a} and {b}, patient {who})",
+                        f"infusions at site `{site}` overlap at {start:g} h "
+                        f"(rows {a} and {b}, patient {who})",
                         field="SITE",
                         remedy="end the first before the next begins, or name another site",
                     )

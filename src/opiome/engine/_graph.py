@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+CONSTANT, FIXED, DYNAMIC = range(3)  # levels
+LARGEST_UNROLLED = 16
 TINY = 1e-30  # non-integer powers see max(base, TINY): no NaN from a base that rounding made negative
 
 BOOLEAN = frozenset({"lt", "le", "eq", "and", "or", "not"})
@@ -60,7 +62,7 @@ class Graph:
         deps = 0
         for a in args:
             deps |= self.deps[a]
-        level = 2 if deps else max(self.level[a] for a in args)
+        level = DYNAMIC if deps else max(self.level[a] for a in args)
         return self._node(op, args, deps, level)
 
     # leaves
@@ -96,10 +98,10 @@ class Graph:
         if va == 0.0:
             return b
         if (
-            self.level[a] < 2
-            and self.level[b] == 2
+            self.level[a] < DYNAMIC
+            and self.level[b] == DYNAMIC
             and self.op[b] == "add"
-            and self.level[self.args[b][0]] < 2
+            and self.level[self.args[b][0]] < DYNAMIC
         ):
             inner = self.args[b]
             return self.add(self.add(a, inner[0]), inner[1])
@@ -112,7 +114,7 @@ class Graph:
             sums[self.level[term]] = self.add(sums[self.level[term]], term)
         return self.add(self.add(sums[0], sums[1]), sums[2])
 
-    def mul(self, a: int, b: int) -> int:
+    def mul(self, a: int, b: int) -> int:  # noqa: PLR0911 - one return per simplification
         """``a * b``; the part known per patient is gathered in front."""
         if self.level[a] > self.level[b] or (self.level[a] == self.level[b] and a > b):
             a, b = b, a
@@ -126,8 +128,8 @@ class Graph:
                 return b
         fa, ra = self._factor(a)
         fb, rb = self._factor(b)
-        if self.level[a] < 2:
-            if self.level[b] == 2 and fb is not None:
+        if self.level[a] < DYNAMIC:
+            if self.level[b] == DYNAMIC and fb is not None:
                 return self.mul(self.mul(a, fb), rb)
             if va is not None and self.op[b] == "mul" and self.value(self.args[b][0]) is not None:
                 return self.mul(self.mul(a, self.args[b][0]), self.args[b][1])
@@ -142,8 +144,12 @@ class Graph:
 
     def _factor(self, node: int) -> tuple[int | None, int]:
         """Split ``p * x`` into p (known per patient) and x."""
-        if self.op[node] == "mul" and self.level[self.args[node][0]] < 2 and self.level[node] == 2:
-            return self.args[node]  # type: ignore[return-value]
+        if (
+            self.op[node] == "mul"
+            and self.level[self.args[node][0]] < DYNAMIC
+            and self.level[node] == DYNAMIC
+        ):
+            return self.args[node]
         return None, node
 
     def neg(self, a: int) -> int:
@@ -194,9 +200,9 @@ class Graph:
             except (ZeroDivisionError, OverflowError):
                 result = math.inf
             return self.num(math.nan if isinstance(result, complex) else result)
-        if vn is not None and vn == int(vn) and abs(vn) <= 16:
+        if vn is not None and vn == int(vn) and abs(vn) <= LARGEST_UNROLLED:
             return self._integer_power(a, int(vn))
-        if vn == 0.5:
+        if vn == 0.5:  # noqa: PLR2004 - a square root
             return self.unary("sqrt", a)
         return self.unary("exp", self.mul(n, self.unary("logp", a)))
 

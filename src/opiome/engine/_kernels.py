@@ -1,9 +1,9 @@
-"""The kernels of one model as LLVM text: right-hand side, Jacobian with LU, solve, start, outputs, and a whole step."""
+"""The kernels of one model as LLVM text: derivatives, LU, solve, start, outputs, a whole step."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from opiome.engine._derivatives import TIME, Derivatives
 from opiome.engine._linear_system import build
@@ -116,7 +116,7 @@ class Kernels:
         ]
 
     def _switches(self) -> list[int]:
-        """Comparisons that a step must not jump over: all in triggers, and those of the time in right-hand sides."""
+        """Comparisons that no step jumps over: those in triggers, and those of the time in rates."""
         g = self.graph
         found = {
             v: None
@@ -202,7 +202,7 @@ class Kernels:
         return _function("jaclu", arguments, e)
 
     def _solve(self) -> str:
-        """Solve for the states' part in place; kept quantities have a zero right-hand side and are not stored."""
+        """Solve for the states in place; kept quantities have a zero right-hand side and are not stored."""
         e, lu, n = self._emitter(), self.lu, len(self.system.states)
         x: dict[int, str] = {}
         for i in lu.order:
@@ -226,7 +226,7 @@ class Kernels:
         return _function("solve", "ptr noalias %lu, ptr noalias %x", e)
 
     # one step of the method
-    def _step(self) -> str:
+    def _step(self) -> str:  # noqa: C901 - the stages of the method, in order
         """Y -> yn and the error of each lane; ``ctrl`` row 0 holds the relative tolerance.
 
         ``inrow`` and ``inp`` are the ``nin`` states with a zero-order input and its rates.
@@ -237,10 +237,10 @@ class Kernels:
         for i in range(m.stages):
             base[f"u{i}"] = layout.stage_row + i * n
         base["lu"] = layout.stage_row + m.stages * n
-        for name, row in base.items():
-            e.lines.append(f"  %{name} = getelementptr inbounds double, ptr %work, i64 {LANES * row}")
-        for name, row in (("tk", 1), ("ginv", 0)):
-            e.lines.append(f"  %{name} = getelementptr inbounds double, ptr %work, i64 {LANES * row}")
+        for name, at in base.items():
+            e.lines.append(f"  %{name} = getelementptr inbounds double, ptr %work, i64 {LANES * at}")
+        for name, at in (("tk", 1), ("ginv", 0)):
+            e.lines.append(f"  %{name} = getelementptr inbounds double, ptr %work, i64 {LANES * at}")
         h, t = e.load("%h", 0), e.load("%t", 0)
         hinv = e.binary("fdiv", literal(1.0), h)
         e.store(e.binary("fmul", hinv, literal(1.0 / m.gamma)), "%ginv", 0)
@@ -387,7 +387,7 @@ class Row:
         self.e, self.k, self.count = e, number, count
         self.index = f"%i{number}"
 
-    def __enter__(self) -> Row:
+    def __enter__(self) -> Self:
         e, k = self.e, self.k
         e.lines += [
             f"  br label %head{k}",

@@ -19,7 +19,7 @@ DYNAMIC = 2  # the level of what changes in time
 
 @dataclass(frozen=True)
 class LinearSystem:
-    """Rows and columns are the states, then the kept intermediate results; ``entries[i, j]`` are derivatives."""
+    """Rows and columns are the states, then the kept results; ``entries[i, j]`` are derivatives."""
 
     kept: list[int]
     entries: dict[tuple[int, int], int]

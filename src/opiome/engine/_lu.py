@@ -13,7 +13,7 @@ from heapq import nsmallest
 
 @dataclass(frozen=True)
 class SparseLU:
-    """An elimination plan.
+    r"""An elimination plan.
 
     ``order``: the pivots. ``lower[i]``: the columns of row i eliminated, in pivot order. ``upper[i]``: the
     columns right of the diagonal in row i. ``slot[i, j]``: where an entry of L\\U lies in memory; ``slot[i,
@@ -64,11 +64,13 @@ def plan(n: int, pattern: set[tuple[int, int]], candidates: int = 1) -> SparseLU
             columns[j].discard(k)
     position = {k: at for at, k in enumerate(order)}
     lower = {
-        i: sorted((j for j in full_rows[i] if position[j] < position[i]), key=position.get) for i in order
-    }  # type: ignore[arg-type]
+        i: sorted((j for j in full_rows[i] if position[j] < position[i]), key=lambda j: position[j])
+        for i in order
+    }
     upper = {
-        i: sorted((j for j in full_rows[i] if position[j] > position[i]), key=position.get) for i in order
-    }  # type: ignore[arg-type]
+        i: sorted((j for j in full_rows[i] if position[j] > position[i]), key=lambda j: position[j])
+        for i in order
+    }
     slot: dict[tuple[int, int], int] = {}
     for i in order:
         for j in (*lower[i], i, *upper[i]):

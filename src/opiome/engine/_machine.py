@@ -11,7 +11,7 @@ import llvmlite.binding as llvm
 
 @cache
 def target() -> tuple[str, str]:
-    """The CPU name and features to compile for; ``NUMBA_CPU_NAME`` emulates a smaller CPU, as it does for numba."""
+    """The CPU name and features to compile for; ``NUMBA_CPU_NAME`` emulates a smaller CPU, as in numba."""
     name = os.environ.get("NUMBA_CPU_NAME", "")
     if name:
         return name, os.environ.get("NUMBA_CPU_FEATURES", "")
@@ -26,8 +26,8 @@ def has_fma() -> bool:
     return name not in {"generic", "x86-64", "core2", "nehalem", "sandybridge", "ivybridge", "x86-64-v2"}
 
 
-def _machine() -> Any:
-    """A target machine of its own for each use: an execution engine takes it over and frees it when it goes."""
+def _machine() -> Any:  # noqa: ANN401 - llvmlite has no types
+    """A new target machine for each use: an execution engine takes it over and frees it."""
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     name, features = target()

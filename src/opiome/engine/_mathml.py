@@ -1,9 +1,11 @@
 """SBML mathematics (libSBML's syntax trees) to graph nodes."""
 
+# ruff: noqa: ANN401 - libSBML's trees have no types
 from __future__ import annotations
 
 import math
 from functools import reduce
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import libsbml
@@ -42,7 +44,7 @@ RELATIONS = (
 
 
 class Translator:
-    """Turns syntax trees into nodes; ``symbol(name)`` gives the node of an identifier, ``time`` that of the time."""
+    """Turns syntax trees into nodes; ``symbol(name)`` gives the node of an identifier."""
 
     def __init__(
         self,
@@ -69,7 +71,9 @@ class Translator:
             else self.graph.negate(self.graph.equal(node, self.graph.zero))
         )
 
-    def node(self, tree: Any, scope: dict[str, int], where: str) -> int:
+    def node(  # noqa: C901, PLR0911 - one return per kind of tree
+        self, tree: Any, scope: dict[str, int], where: str
+    ) -> int:
         """The node of a tree; ``scope`` names local parameters and function arguments."""
         g, kind = self.graph, tree.getType()
         if kind in NUMBERS:
@@ -208,7 +212,7 @@ class Translator:
         g, kind = self.graph, tree.getType()
         a = [self.number(tree.getChild(i), scope, where) for i in range(tree.getNumChildren())]
         result = g.true
-        for x, y in zip(a, a[1:], strict=False):
+        for x, y in pairwise(a):
             match kind:
                 case libsbml.AST_RELATIONAL_LT:
                     pair = g.less(x, y)

@@ -5,15 +5,17 @@ Keyes, SIAM J Numer Anal 1998;35:508). The second iterate of the same linear sys
 the step was: it sets delta, which grows until the step is Newton's. Held states get a diagonal so large
 that they do not move.
 """
-# numba compiles this: plain loops and flat arrays are the point
-# ruff: noqa: PLR0915, PLR0912, C901, ANN001, ANN202
+# numba compiles this: plain loops, many flat arrays and rows named in capitals are the point
+# ruff: noqa: PLR0915, PLR0912, PLR0917, PLR2004, C901, ANN001, ANN202, N806
+# mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from opiome.engine._driver import NEGATIVE, NON_FINITE, OK, STEP_BUDGET, W, call
+from opiome.engine._call import W, call
+from opiome.engine._driver import NEGATIVE, NON_FINITE, OK, STEP_BUDGET
 
 HELD = 1e30
 LARGEST = 1e13
@@ -50,9 +52,15 @@ def solve(
     LU = PRE + W * int(code[4])
     prep_arguments = (base + 8 * PAR, base + 8 * PRE)
     lu_arguments = (
-        base + 8 * T, base + 8 * Y, base + 8 * PAR, base + 8 * PRE, base + 8 * DIAG, base + 8 * F, base + 8 * FT,
+        base + 8 * T,
+        base + 8 * Y,
+        base + 8 * PAR,
+        base + 8 * PRE,
+        base + 8 * DIAG,
+        base + 8 * F,
+        base + 8 * FT,
         base + 8 * LU,
-    )  # fmt: skip
+    )
     solve_arguments = (base + 8 * LU, base + 8 * X)
     rhs_arguments = (base + 8 * T, base + 8 * YN, base + 8 * PAR, base + 8 * PRE, base + 8 * F)
     patient = np.full(W, -1, np.int64)

@@ -17,11 +17,11 @@ class Outcome(IntEnum):
 
 
 REMEDY = {
-    Outcome.STEP_BUDGET: "the state moves too fast for the tolerance: check its rates for this patient, loosen rtol, "
-    "or raise the step budget",
-    Outcome.NON_FINITE: "a right-hand side is not a number: check divisions and logarithms in the state's equation",
-    Outcome.NEGATIVE: "the state is driven below zero: bound its loss by its own amount, or name it in `signed` if "
-    "it may be negative",
+    Outcome.STEP_BUDGET: "the state moves too fast for the tolerance: check its rates for this patient, "
+    "loosen rtol, or raise the step budget",
+    Outcome.NON_FINITE: "a right-hand side is not a number: check divisions and logarithms in its equation",
+    Outcome.NEGATIVE: "the state is driven below zero: bound its loss by its own amount, or name it in "
+    "`signed` if it may be negative",
     Outcome.IMPOSSIBLE_PARAMETERS: "its parameters give no finite start state: check them for this patient",
 }
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from opiome.engine._ensemble import Ensemble
     from opiome.engine._events import EventTable
+    from opiome.engine._kernels import Kernels
     from opiome.engine._machine import Code
 
 Array = NDArray[np.float64]
@@ -24,7 +25,7 @@ Parameters = "Mapping[str, float | Array]"
 MOST_PROBLEMS = 30
 
 
-def compile(sbml: str, outputs: Sequence[str] | None = None, method: str = "rodas4") -> Program:  # noqa: A001 - it is what it does
+def compile(sbml: str, outputs: Sequence[str] | None = None, method: str = "rodas4") -> Program:  # noqa: A001, D417
     """Compile an SBML model.
 
     Args:
@@ -60,13 +61,14 @@ def compile(sbml: str, outputs: Sequence[str] | None = None, method: str = "roda
     return Program(sbml, method, name, *found)
 
 
-def _kernels(sbml: str, outputs: Sequence[str] | None, method: str) -> Any:
-    from opiome.engine import _kernels, _machine, _sbml
+def _kernels(sbml: str, outputs: Sequence[str] | None, method: str) -> Kernels:
+    from opiome.engine import _machine, _sbml
+    from opiome.engine._kernels import Kernels
     from opiome.engine._tableaux import METHODS
 
     reader = _sbml.read(sbml)
     reader.set_outputs(list(outputs) if outputs is not None else reader.system.default_outputs)
-    return _kernels.Kernels(reader.system, METHODS[method], fma=_machine.has_fma())
+    return Kernels(reader.system, METHODS[method], fma=_machine.has_fma())
 
 
 def _generate(sbml: str, outputs: Sequence[str] | None, method: str) -> tuple[dict[str, Any], bytes]:
@@ -103,7 +105,7 @@ def _generate(sbml: str, outputs: Sequence[str] | None, method: str) -> tuple[di
 
 
 class Program:
-    """A compiled model; made by :func:`compile`. Nothing about patients, doses or parameters is compiled in."""
+    """A compiled model, made by :func:`compile`. No patient, dose or parameter value is compiled in."""
 
     def __init__(self, sbml: str, method: str, name: str, meta: dict[str, Any], binary: bytes) -> None:
         self.sbml, self.method, self._name, self._meta, self._binary = sbml, method, name, meta, binary
@@ -115,8 +117,8 @@ class Program:
 
     def __repr__(self) -> str:
         return (
-            f"<Program: {len(self.states)} states, {len(self.parameters)} parameters, {len(self.outputs)} outputs, "
-            f"{self.method}>"
+            f"<Program: {len(self.states)} states, {len(self.parameters)} parameters, "
+            f"{len(self.outputs)} outputs, {self.method}>"
         )
 
     def __getstate__(self) -> tuple[Any, ...]:
@@ -222,11 +224,11 @@ class Program:
 
     def _begin(self, matrix: Array) -> Array:
         """Fill the derived slots of ``matrix`` and return the start states."""
-        from opiome.engine import _driver
+        from opiome.engine import _batch
 
         states = np.empty((len(matrix), len(self.states)))
         work, base = self._workspace(self._slots + len(self.states) + 1)
-        _driver.begin(self._code.address("start"), matrix, len(self._derived), states, work, base)
+        _batch.begin(self._code.address("start"), matrix, len(self._derived), states, work, base)
         return states
 
     def start(self, parameters: Mapping[str, float | Array], n: int | None = None) -> Array:
@@ -234,9 +236,14 @@ class Program:
         return self._begin(self.matrix(parameters, n))
 
     def _evaluate(
-        self, kernel: str, width: int, states: Array, parameters: Any, time: float | Array
+        self,
+        kernel: str,
+        width: int,
+        states: Array,
+        parameters: Mapping[str, float | Array],
+        time: float | Array,
     ) -> Array:
-        from opiome.engine import _driver
+        from opiome.engine import _batch
 
         states = np.ascontiguousarray(np.atleast_2d(np.asarray(states, dtype=np.float64)))
         n = len(states)
@@ -254,7 +261,7 @@ class Program:
         result = np.empty((n, width))
         work, base = self._workspace(2 + len(self.states) + self._slots + width + prepared)
         times = np.ascontiguousarray(np.broadcast_to(np.asarray(time, dtype=np.float64), n))
-        _driver.evaluate(
+        _batch.evaluate(
             code.address(kernel), code.address("prep"), times, states, matrix, result, work, base, prepared
         )
         return result
@@ -285,7 +292,7 @@ class Program:
         return slopes[:, :n]
 
     def _linear_block(self, entry: int) -> NDArray[np.int64]:
-        """The linear states around a dose into ``entry``: what feeds it, what it feeds, linear with fixed coefficients.
+        """The linear states around ``entry``: what feeds it and what it feeds, with fixed coefficients.
 
         States that only accumulate (nothing removes them, nothing depends on them) have no steady state and
         stay out.
@@ -308,8 +315,8 @@ class Program:
         if entry not in block:
             raise DoseError(
                 Problem(
-                    f"`{self.states[entry]}` does not belong to a linear block of its own, so its steady state cannot "
-                    "be solved",
+                    f"`{self.states[entry]}` does not belong to a linear block of its own, so its steady "
+                    "state cannot be solved",
                     field="SS",
                     remedy="give the earlier doses with II and ADDL instead",
                 )
@@ -317,7 +324,7 @@ class Program:
         return np.array(sorted(block), np.int64)
 
     def _dependencies(self) -> dict[int, dict[int, int]]:
-        """For each state, the states that its rate depends on: level 0 or 1 if linearly, with fixed coefficients."""
+        """The states that each rate depends on; level 0 or 1 means linearly, with fixed coefficients."""
         n = len(self.states)
         rows: dict[int, dict[int, int]] = {i: {} for i in range(self._meta["rows"])}
         for i, j, level in self._meta["pattern"]:
@@ -387,10 +394,23 @@ class Program:
         )
         what, used = np.full(len(states), -1, np.int64), np.zeros(len(states), np.int64)
         scale = np.maximum(1e-6 * np.abs(states), 1e-9)
+        held, free = self._mask(hold), self._mask(signed)
         _newton.solve(
-            addresses, matrix, states, scale, self._mask(hold), self._mask(signed), tolerance, budget, first_step,
-            outcome, what, used, work, base,
-        )  # fmt: skip
+            addresses,
+            matrix,
+            states,
+            scale,
+            held,
+            free,
+            tolerance,
+            budget,
+            first_step,
+            outcome,
+            what,
+            used,
+            work,
+            base,
+        )
         return states, outcome
 
     def _mask(self, names: Sequence[str]) -> NDArray[np.bool_]:

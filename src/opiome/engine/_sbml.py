@@ -1,10 +1,11 @@
-"""SBML text to a :class:`~opiome.engine._system.System`: reactions, rules, initial assignments, functions, events.
+"""SBML text to a :class:`~opiome.engine._system.System`: reactions, rules, functions, events.
 
 A species that reactions change is integrated as an **amount**; in mathematics its symbol means the
 concentration unless ``hasOnlySubstanceUnits`` (SBML L3V2, 4.6.8). Everything else is integrated as its
 symbol.
 """
 
+# ruff: noqa: ANN401 - libSBML's objects have no types
 from __future__ import annotations
 
 import math
@@ -16,6 +17,8 @@ from opiome.engine._graph import Graph
 from opiome.engine._mathml import Translator
 from opiome.engine._system import System, Trigger
 from opiome.errors import ModelError, Problem, UnsupportedSbmlError, nearest
+
+LEVEL_3 = 3
 
 
 def read(text: str) -> Reader:
@@ -119,7 +122,7 @@ class Reader:
             if not self.elements[name].getBoundaryCondition() and name not in self.assignments
         }
 
-    def _number_variables(self) -> None:
+    def _number_variables(self) -> None:  # noqa: C901 - each kind of element once
         """States and parameter slots, in document order; constants with an initial assignment come last."""
         later: list[str] = []
         volume = self.elements.get("default_compartment")  # Antimony's, when a model names none
@@ -144,7 +147,7 @@ class Reader:
             law = reaction.getKineticLaw()
             for p in (
                 *law.getListOfLocalParameters(),
-                *(law.getListOfParameters() if law.getLevel() < 3 else ()),
+                *(law.getListOfParameters() if law.getLevel() < LEVEL_3 else ()),
             ):
                 name = f"{reaction.getId()}_{p.getId()}"
                 while name in self.elements or name in self.slots:
@@ -156,7 +159,7 @@ class Reader:
             self.system.derived.append(name)
 
     def _declared(self, name: str) -> float | None:
-        """The value written at the declaration of a constant, in the meaning of its symbol; None if computed."""
+        """The value written at the declaration of a constant, as its symbol means it; None if computed."""
         e = self.elements[name]
         if isinstance(e, libsbml.Species):
             if e.getHasOnlySubstanceUnits():
@@ -354,7 +357,7 @@ class Reader:
                     f"{where} assigns `{name}`, which is neither a state nor a parameter"
                 )
         delay, priority = event.getDelay(), event.getPriority()
-        level3 = self.document.getLevel() >= 3
+        level3 = self.document.getLevel() >= LEVEL_3
         return Trigger(
             name=event.getId() or f"event at line {event.getLine()}",
             condition=self.now.truth(trigger.getMath(), {}, where),
@@ -388,7 +391,8 @@ class Reader:
         Raises:
             ModelError: unknown names, all at once.
         """
-        problems, outputs = [], {}
+        problems: list[Problem] = []
+        outputs: dict[str, int] = {}
         for name in names:
             try:
                 outputs[name] = self.symbol(name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from opiome.engine._events import DOSE, MOST_EVENTS, RESET, RESET_AND_DOSE, SET_PARAMETER, EventTable
 from opiome.engine._steady_dose import Repeated, constant, repeated
@@ -22,7 +22,7 @@ A_RESET, A_SET, A_STOP, A_PUT, A_ADD, A_BOLUS, A_START = range(7)  # as in the d
 
 @dataclass
 class Actions:
-    """Primitive actions in parallel arrays; ``who`` is -1 for every patient, ``row`` a state (a slot for A_SET)."""
+    """Primitive actions in parallel arrays; ``who`` -1: every patient; ``row``: a state (A_SET: a slot)."""
 
     who: Integers
     time: Floats
@@ -31,7 +31,7 @@ class Actions:
     value: Floats
 
     @classmethod
-    def make(cls, who: object, time: object, what: int, row: object, value: object) -> Actions:
+    def make(cls, who: ArrayLike, time: ArrayLike, what: int, row: ArrayLike, value: ArrayLike) -> Actions:
         """Broadcast to equal lengths."""
         w, t, a, r, v = np.broadcast_arrays(who, time, what, row, value)
         return cls(
@@ -101,7 +101,7 @@ def _one_row_per_patient(table: EventTable, n: int) -> EventTable:
     return EventTable.concat([table.take(~every), shared])
 
 
-def _doses(
+def _doses(  # noqa: PLR0917 - what an expansion needs
     table: EventTable, resets: EventTable, sets: Actions, context: Context, values: Floats, now: float
 ) -> Actions:
     repeats = table.ADDL + 1
@@ -128,18 +128,19 @@ def _doses(
 
     parts: list[Actions] = []
     steady = np.flatnonzero(table.SS > 0)
+    cancel: list[tuple[int, float, Integers | None]]
     cancel = [(int(p), float(t), None) for p, t in zip(resets.ID, resets.TIME, strict=True)]
     for i in steady:
-        block = context.block(int(state[i]))
+        own = context.block(int(state[i]))
         put, extra = _steady(
-            table, int(i), int(state[i]), block, (amount[i], rate[i], length[i]), sets, context, values, now
+            table, int(i), int(state[i]), own, (amount[i], rate[i], length[i]), sets, context, values, now
         )
         parts.append(put)
         who, row, record = np.append(who, extra.who), np.append(row, extra.row), np.append(record, extra.time)
         begin, amounts = np.append(begin, extra.time), np.append(amounts, extra.value * 0)
         rates, lengths = np.append(rates, np.full(len(extra.who), rate[i])), np.append(lengths, extra.value)
         if table.SS[i] == 1:
-            cancel.append((int(table.ID[i]), float(table.TIME[i]), block))
+            cancel.append((int(table.ID[i]), float(table.TIME[i]), own))
     constant_input = (rates > 0) & (lengths == 0)  # SS with AMT 0: the level only
     keep = ~constant_input
     stop = begin + lengths
@@ -187,7 +188,7 @@ def _steady(  # noqa: PLR0917 - one record taken apart
     if interval > 0 and rate > 0:
         k = np.arange(1, int(np.ceil((lag + length) / interval)) + 1)
         left = lag - k * interval + length
-        left = left[left > 1e-12]
+        left = left[left > 1e-12]  # noqa: PLR2004 - rounding
         extra = Actions.make(who, np.full(len(left), time), A_START, state, left)
     if time < now:
         return nothing, extra

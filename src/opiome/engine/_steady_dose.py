@@ -7,6 +7,7 @@ interval is an affine map of the state before it, x -> P x + q, and the steady s
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Repeated:
-    """A dose of ``amount`` (over ``duration`` h, 0 for a bolus) into state ``entry`` of the block, every ``interval`` h.
+    """A dose into state ``entry`` of the block every ``interval`` h, over ``duration`` h (0: a bolus).
 
     ``lag`` shifts the dose inside the interval; an infusion may last longer than the interval.
     """
@@ -41,7 +42,7 @@ class Repeated:
         if self.duration:
             cuts.add((self.lag + self.duration) % self.interval)
         times = sorted(cuts)
-        return [(a, b) for a, b in zip(times, times[1:], strict=False) if b - a > 1e-12 * self.interval]
+        return [(a, b) for a, b in pairwise(times) if b - a > 1e-12 * self.interval]
 
 
 def _flow(matrix: Array, drive: Array, time: float) -> tuple[Array, Array]:
@@ -80,4 +81,4 @@ def _solve(matrix: Array, right: Array) -> Array:
         return np.full(len(right), np.nan)
     if np.linalg.cond(matrix) > 1e14:  # noqa: PLR2004 - beyond it no digit is left
         return np.full(len(right), np.nan)
-    return np.linalg.solve(matrix, right)
+    return np.asarray(np.linalg.solve(matrix, right), dtype=np.float64)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 PENDING = 16  # executions of delayed events that can wait per patient, and per trigger
 
 
 @dataclass(frozen=True)
 class Triggers:
-    """``kinds`` (k, 2): persistent, values from the time of the trigger. ``first`` (k + 1,): where each one's
+    """Arrays of triggers.
+
+    ``kinds`` (k, 2): persistent, values from the time of the trigger. ``first`` (k + 1,): where each one's
     assignments begin in ``assigned`` (m, 2): 0 a state or 1 a parameter slot, and its index. ``rows``: of
     the kernel that computes delay, priority and values.
     """
@@ -36,7 +40,7 @@ def tables(triggers: list[dict[str, Any]]) -> Triggers:
 
 
 def memory(triggers: list[dict[str, Any]], n: int) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Truth of each condition (n, k), and executions that wait (n, slots, time + trigger + order + values)."""
+    """Truth of each condition (n, k), and what waits: (n, slots, time + trigger + order + values)."""
     flags = np.tile(np.array([k["initially"] for k in triggers], bool), (n, 1))
     widest = max((len(k["assigned"]) for k in triggers), default=0)
     pending = np.full((n, PENDING * len(triggers), 3 + widest), np.inf)

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 Array = NDArray[np.float64]
 
 
-def evaluate(graph: Graph, roots: list[int], time: float, states: Array, parameters: Array) -> list[float]:
+def evaluate(  # noqa: C901, PLR0912 - one case per operation
+    graph: Graph, roots: list[int], time: float, states: Array, parameters: Array
+) -> list[float]:
     """Walk the graph and compute the value of each root."""
     value: dict[int, float] = {}
     for node in graph.order(roots):

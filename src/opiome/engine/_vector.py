@@ -157,7 +157,7 @@ class Body:
 
 
 class Emitter(Body):
-    """Writes the code of graph nodes; parameter-only nodes are loaded from the rows ``%pre`` (see ``hoisted``)."""
+    """Writes the code of graph nodes; what is known per patient is loaded from the rows ``%pre``."""
 
     def __init__(self, graph: Graph, hoisted: dict[int, int] | None, *, fma: bool) -> None:
         super().__init__(fma=fma)
@@ -194,6 +194,11 @@ class Emitter(Body):
                 stack.pop()
         return self.known[root]
 
+    def _slot(self, node: int) -> int:
+        """The row of a hoisted node."""
+        hoisted = self.hoisted if self.hoisted is not None else {}
+        return hoisted.setdefault(node, len(hoisted))
+
     def _fusable(self, node: int) -> bool:
         """A product that is used once and not yet computed: it can be folded into the sum that uses it."""
         g = self.graph
@@ -221,7 +226,7 @@ class Emitter(Body):
         g = self.graph
         a, b = g.args[node]
         if a == g.minus_one:
-            return g.args[b] if self._fusable(b) else (b,)  # type: ignore[no-any-return]
+            return g.args[b] if self._fusable(b) else (b,)
         return (a, b)
 
     def _write(self, node: int) -> str:  # noqa: C901, PLR0911, PLR0912 - one line per operation
@@ -238,7 +243,7 @@ class Emitter(Body):
         if op == "time":
             return self.load("%t", 0)
         if self._is_hoisted(node):
-            return self.load("%pre", self.hoisted.setdefault(node, len(self.hoisted)))  # type: ignore[union-attr]
+            return self.load("%pre", self._slot(node))
         if op == "add":
             return self._sum(*args)
         v = [self.known[a] for a in args]

@@ -1,0 +1,178 @@
+"""What happens inside a step: dense output, comparisons that change, SBML events."""
+# numba compiles this: plain loops, many flat arrays and rows named in capitals are the point
+# ruff: noqa: PLR0912, PLR0917, PLR2004, C901, ANN001, ANN202, ARG001, N803
+# mypy: disable-error-code="no-untyped-def"
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from opiome.engine._call import W, call
+from opiome.engine._outcome import Outcome
+
+STEP_BUDGET = int(Outcome.STEP_BUDGET)
+
+
+@njit(nogil=True, cache=True)
+def between(lane, s, work, Y, YN, YOBS, WORK, n_states, stages, stage_row, dense):
+    """The state at the fraction s of the step just taken (dense output), into YOBS."""
+    for i in range(n_states):
+        k3 = 0.0
+        k4 = 0.0
+        k5 = 0.0
+        for j in range(stages):
+            u = work[WORK + W * (stage_row + j * n_states + i) + lane]
+            k3 += dense[0, j] * u
+            k4 += dense[1, j] * u
+            k5 += dense[2, j] * u
+        y0 = work[Y + i * W + lane]
+        y1 = work[YN + i * W + lane]
+        work[YOBS + i * W + lane] = (1.0 - s) * y0 + s * (y1 + (1.0 - s) * (k3 + s * (k4 + s * k5)))
+
+
+@njit(nogil=True, cache=True)
+def first_change(
+    lane,
+    p,
+    t,
+    h,
+    t_new,
+    code,
+    work,
+    probe,
+    Y,
+    YN,
+    YOBS,
+    TOBS,
+    WORK,
+    WATCH,
+    n_states,
+    stages,
+    stage_row,
+    dense,
+    flags,
+    marks,
+):
+    """The fraction of the step at which a comparison has just changed; 1 if none does.
+
+    Bisection on the dense output, to the last bit of the fraction.
+    """
+    n_triggers, n_switches = flags.shape[1], marks.shape[1]
+    work[TOBS + lane] = t_new
+    for i in range(n_states):
+        work[YOBS + i * W + lane] = work[YN + i * W + lane]
+    call(code[4], probe)
+    changes = False
+    for k in range(n_switches):
+        changes |= (work[WATCH + (n_triggers + k) * W + lane] != 0.0) != marks[p, k]
+    if not changes:
+        return 1.0
+    low, high = 0.0, 1.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        if middle <= low or middle >= high:
+            break
+        work[TOBS + lane] = t + middle * h
+        between(lane, middle, work, Y, YN, YOBS, WORK, n_states, stages, stage_row, dense)
+        call(code[4], probe)
+        found = False
+        for k in range(n_switches):
+            found |= (work[WATCH + (n_triggers + k) * W + lane] != 0.0) != marks[p, k]
+        if found:
+            high = middle
+        else:
+            low = middle
+    # a change at the very end is dealt with just before it, so that the end of the segment stays what it is
+    return min(high, 1.0 - 2.0**-50)
+
+
+@njit(nogil=True, cache=True)
+def settle(
+    lane,
+    p,
+    t,
+    code,
+    work,
+    prep,
+    watch,
+    affect,
+    Y,
+    PAR,
+    PEAK,
+    WATCH,
+    AFFECT,
+    n_states,
+    flags,
+    marks,
+    pending,
+    kind,
+    first,
+    assigned,
+    parameters,
+    outcome,
+):
+    """Execute the SBML events that are due in a lane, one after the other; how many (SBML L3V2, 4.11.6)."""
+    n_triggers, n_slots = flags.shape[1], pending.shape[1]
+    executed = 0
+    order = 0.0
+    while executed < 1000:
+        call(code[0], prep)
+        call(code[4], watch)
+        for k in range(marks.shape[1]):
+            marks[p, k] = work[WATCH + (n_triggers + k) * W + lane] != 0.0
+        if n_triggers == 0:
+            return 0
+        call(code[5], affect)
+        for k in range(n_triggers):
+            holds = work[WATCH + k * W + lane] != 0.0
+            row = 2 * k + first[k]
+            if holds and not flags[p, k]:
+                slot = -1
+                for s in range(n_slots):
+                    if not np.isfinite(pending[p, s, 0]):
+                        slot = s
+                        break
+                if slot < 0:
+                    outcome[p] = STEP_BUDGET
+                    return executed
+                pending[p, slot, 0] = t + max(0.0, work[AFFECT + row * W + lane])
+                pending[p, slot, 1] = k
+                order += 1.0
+                pending[p, slot, 2] = order
+                for i in range(first[k + 1] - first[k]):
+                    pending[p, slot, 3 + i] = work[AFFECT + (row + 2 + i) * W + lane]
+            if flags[p, k] and not holds and not kind[k, 0]:
+                for s in range(n_slots):
+                    if pending[p, s, 1] == k:
+                        pending[p, s, 0] = np.inf
+            flags[p, k] = holds
+        best = -1
+        rank = 0.0
+        for s in range(n_slots):
+            if pending[p, s, 0] <= t:
+                k = int(pending[p, s, 1])
+                priority = work[AFFECT + (2 * k + first[k] + 1) * W + lane]
+                earlier = best >= 0 and (
+                    pending[p, s, 0] < pending[p, best, 0]
+                    or (pending[p, s, 0] == pending[p, best, 0] and pending[p, s, 2] < pending[p, best, 2])
+                )
+                if best < 0 or priority > rank or (priority == rank and earlier):
+                    best, rank = s, priority
+        if best < 0:
+            return executed
+        k = int(pending[p, best, 1])
+        row = 2 * k + first[k] + 2
+        for i in range(first[k + 1] - first[k]):
+            value = pending[p, best, 3 + i] if kind[k, 1] else work[AFFECT + (row + i) * W + lane]
+            index = assigned[first[k] + i, 1]
+            if assigned[first[k] + i, 0] == 1:
+                work[PAR + index * W + lane] = value
+                parameters[p, index] = value
+            else:
+                work[Y + index * W + lane] = value
+                work[PEAK + index * W + lane] = max(work[PEAK + index * W + lane], abs(value))
+        pending[p, best, 0] = np.inf
+        executed += 1
+    outcome[p] = STEP_BUDGET
+    return executed
