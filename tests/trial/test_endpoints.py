@@ -240,3 +240,54 @@ def test_take_and_join_keep_each_patient_together():
     back = both.take(np.array([1, 0]))
     assert back.movements.time[back.movements.row == 0].tolist() == two.movements.time.tolist()
     assert back.movements.time[back.movements.row == 1].tolist() == one.movements.time.tolist()
+
+
+def test_median_instead_of_mean():
+    found = [
+        answers(diary([count]), endpoint("mean", quantity="bm_per_week", statistic="median"))
+        for count in (1, 2, 9)
+    ]
+    assert [part.kind for part in found] == ["median"] * 3
+    assert [part.values[0] for part in found] == [1, 2, 9]
+    change = answers(diary([4], before=(1, 2)), endpoint("mean_change", statistic="median"))
+    assert (change.kind, change.values[0]) == ("median", 2.5)
+
+
+def test_between_holds_both_ends():
+    assert value(diary([3, 3]), "between", quantity="bm_per_week", low=3, high=21) == 1
+    assert value(diary([2, 4]), "between", quantity="bm_per_week", low=3, high=21) == 1  # 3 on average
+    assert value(diary([2, 3]), "between", quantity="bm_per_week", low=3) == 0
+    assert value(diary([22, 22]), "between", quantity="bm_per_week", low=3, high=21) == 0
+    assert value(diary([22, 22]), "between", quantity="bm_per_week", low=3) == 1
+    assert value(diary([5] * 3, followed=24.0 * 7), "between", "week 3", low=3) == 0  # who left has no diary
+
+
+def test_a_movement_soon_after_two_of_four_doses():
+    made = diary([0, 0])
+    doses = {"within": "4 h", "every": "2 d", "doses": 4, "needed": 2}
+    for times, expected in (
+        ([3, 49], 1),  # after the first and the second dose
+        ([3, 3.5, 53], 0),  # twice after the first; 5 h after the second
+        ([-1, 49], 0),  # before the first
+        ([3, 193], 0),  # the second is a fifth dose
+        ([100, 148], 1),  # at the end of the 4 h, after the third and the fourth
+    ):
+        made.movements = moves(times)
+        assert value(made, "after_doses", **doses) == expected, times
+    made.movements = moves([3, 49], spontaneous=False)
+    assert value(made, "after_doses", **doses) == 0
+    assert value(made, "after_doses", **(doses | {"movement": "bm"})) == 1
+
+
+def test_what_was_measured_is_averaged_over_the_days_in_the_trial():
+    made = diary([7, 7])
+    days = np.arange(made.recorded.shape[1], dtype=np.float32)[None] - LEAD + 1  # its own day number
+    made.measured = {"colonic_transit": days}
+    assert value(made, "measured", "day 5", observable="colonic_transit") == 5
+    assert value(made, "measured", "days 5-8", observable="colonic_transit") == 6.5
+    left = np.where(days > 6, np.nan, days)
+    made.measured = {"colonic_transit": left}
+    assert value(made, "measured", "days 5-8", observable="colonic_transit") == 5.5
+    assert math.isnan(value(made, "measured", "days 7-8", observable="colonic_transit"))
+    both = Diary.join([made, made]).take(np.array([1]))
+    assert np.array_equal(both.measured["colonic_transit"], left, equal_nan=True)

@@ -109,3 +109,26 @@ def test_predicted_difference_covers_repetitions():
 def test_a_small_simulation_predicts_less():
     narrow, wide = predictive(share(3000, 10000), 100), predictive(share(30, 100), 100)
     assert wide[1] - wide[0] > 1.2 * (narrow[1] - narrow[0])
+
+
+def test_median_and_its_interval():
+    # Conover 1999, Practical Nonparametric Statistics: for n = 10 the interval is that of ranks 2 and 9
+    ten = Answers("median", np.array([9.0, 1, 8, 2, 7, 3, 6, 4, 5, 10, np.nan]))
+    found = estimate(ten)
+    assert (found.value, found.low, found.high, found.n) == (5.5, 2, 9, 10)
+    assert math.isnan(estimate(Answers("median", np.arange(3.0))).low)  # too few for an interval
+
+
+def test_predictive_interval_of_a_median_narrows_with_the_trial():
+    values = Answers("median", np.arange(10_001.0))
+    low, high = predictive(values, 100)
+    assert (low, high) == pytest.approx((5000 - 826.6, 5000 + 826.6), abs=10)  # 1.645 x 0.5 / 10 of 10,000
+    assert predictive(values, 10_000)[0] > low
+
+
+def test_medians_differ():
+    a, b = Answers("median", np.array([4.0, 5, 6])), Answers("median", np.array([1.0, 2, 3, np.nan]))
+    found = contrast(a, b)
+    assert (found.measure, found.value) == ("difference of medians", 3)
+    assert found.p == pytest.approx(0.1)  # exact Mann-Whitney, complete separation of 3 and 3
+    assert math.isnan(predicted_difference(a, b, 3, 3)[0])

@@ -38,7 +38,8 @@ def compare(study: Study, diaries: Mapping[str, Diary]) -> tuple[pl.DataFrame, p
     """
     import polars as pl
 
-    published = {(item.endpoint, item.arm): item for item in study.published}
+    published = {(item.endpoint, item.arm): item for item in study.published if item.against is None}
+    differences = {(item.endpoint, item.arm): item for item in study.published if item.against is not None}
     rows, contrasts = [], []
     reference = study.reference_arm
     for endpoint in study.endpoints:
@@ -47,6 +48,7 @@ def compare(study: Study, diaries: Mapping[str, Diary]) -> tuple[pl.DataFrame, p
             rows.append(_endpoint_row(study, endpoint, arm, answer, published.get((endpoint.id, arm))))
         contrasts += [
             _contrast_row(study, endpoint, (arm, reference), found, published)
+            | _difference(study, endpoint, (arm, reference), found, differences.get((endpoint.id, arm)))
             for arm in found
             if arm != reference
         ]
@@ -154,4 +156,32 @@ def _contrast_row(
         "predictive_low": _known(low * scale),
         "predictive_high": _known(high * scale),
         "error": _known(scale * own.value - difference),
+    }
+
+
+def _difference(
+    study: Study,
+    endpoint: Endpoint,
+    arms: tuple[str, str],
+    found: Mapping[str, Answers],
+    published: Published | None,
+) -> dict[str, object]:
+    """The columns of a contrast whose difference itself was published."""
+    if published is None:
+        return {}
+    sides = [found[name] for name in arms]
+    scale = _scale(endpoint, sides[0])
+    sizes = [
+        given or len(side.values)
+        for given, side in zip((published.n, published.n_against), sides, strict=True)
+    ]
+    low, high = (scale * limit for limit in predicted_difference(sides[0], sides[1], *sizes))
+    return {
+        "published": published.value,
+        "source": study.sources.get(published.source, published.source),
+        "role": published.role,
+        "hit": low <= published.value <= high if math.isfinite(low) else None,
+        "predictive_low": _known(low),
+        "predictive_high": _known(high),
+        "error": _known(scale * contrast(*sides).value - published.value),
     }

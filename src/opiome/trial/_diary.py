@@ -6,7 +6,7 @@ treatment, is column ``lead``. There is no day 0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -94,6 +94,8 @@ class Diary:
             recorded has no counts.
         followed: hours since randomisation until which each patient was followed, shape (n,).
         movements: the recorded movements.
+        measured: what the clinic measured beside the diary: observables by id, as daily means of shape (n, d),
+            NaN once a patient has left. Only those that an endpoint asks for.
     """
 
     patients: NDArray[np.int64]
@@ -105,6 +107,7 @@ class Diary:
     recorded: NDArray[np.bool_]
     followed: NDArray[np.float64]
     movements: Movements
+    measured: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @classmethod
     def blank(cls, patients: NDArray[np.int64], lead: int, days: int) -> Self:
@@ -169,6 +172,7 @@ class Diary:
             recorded=self.recorded[rows],
             followed=self.followed[rows],
             movements=Movements.join([Movements(**columns)]),
+            measured={name: values[rows] for name, values in self.measured.items()},
         )
 
     @classmethod
@@ -185,6 +189,9 @@ class Diary:
             recorded=np.concatenate([part.recorded for part in parts]),
             followed=np.concatenate([part.followed for part in parts]),
             movements=Movements.join([part.movements for part in parts], starts),
+            measured={
+                name: np.concatenate([part.measured[name] for part in parts]) for name in parts[0].measured
+            },
         )
 
     def frame(self, arm: str) -> pl.DataFrame:

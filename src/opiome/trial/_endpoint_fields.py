@@ -37,6 +37,7 @@ DIARY_QUANTITIES: dict[str, str] = {
 """What a diary gives, each averaged over the days that are asked about."""
 
 MovementKind = Literal["bm", "sbm", "csbm"]
+Statistic = Literal["mean", "median"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -64,9 +65,26 @@ class MeanResponderParams(Part):
 
 
 class QuantityParams(Part):
-    """Which diary quantity."""
+    """Which diary quantity, and what is told of the patients' values."""
 
     quantity: DiaryQuantity = "sbm_per_week"
+    statistic: Statistic = "mean"
+
+
+class MeasuredParams(Part):
+    """What was measured in the body (transit by a capsule, a volume by MRI): an observable of the model."""
+
+    observable: Annotated[str, Field(pattern=r"^[A-Za-z]\w*$", max_length=64)]
+    """An id of ``observables.tsv``; its daily means are averaged over the window."""
+    statistic: Statistic = "mean"
+
+
+class BetweenParams(Part):
+    """The quantity, averaged over the window, lies between two numbers, both included."""
+
+    quantity: DiaryQuantity = "sbm_per_week"
+    low: float | None = None
+    high: float | None = None
 
 
 class FirstParams(Part):
@@ -80,6 +98,17 @@ class AnyWithinParams(Part):
 
     movement: MovementKind = "sbm"
     within: Duration = 24.0
+
+
+class AfterDosesParams(Part):
+    """A movement within a time of a dose, after at least ``needed`` of the first ``doses`` doses."""
+
+    movement: MovementKind = "sbm"
+    within: Duration = 4.0
+    every: Duration = 24.0
+    """Time between doses, the first at randomisation."""
+    doses: Annotated[int, Field(ge=1)] = 4
+    needed: Annotated[int, Field(ge=1)] = 2
 
 
 class RomeParams(Part):
@@ -144,17 +173,31 @@ class MeanResponder(_Endpoint):
 
 
 class MeanChange(_Endpoint):
-    """Mean change of a diary quantity from the run-in to the window."""
+    """Mean (or median, over patients) change of a diary quantity from the run-in to the window."""
 
     rule: Literal["mean_change"]
     params: QuantityParams = QuantityParams()
 
 
 class Mean(_Endpoint):
-    """Mean of a diary quantity in the window."""
+    """Mean (or median, over patients) of a diary quantity in the window."""
 
     rule: Literal["mean"]
     params: QuantityParams = QuantityParams()
+
+
+class Measured(_Endpoint):
+    """Mean (or median, over patients) of an observable of the model in the window."""
+
+    rule: Literal["measured"]
+    params: MeasuredParams
+
+
+class Between(_Endpoint):
+    """Share of patients with a diary quantity between two numbers, on average over the window."""
+
+    rule: Literal["between"]
+    params: BetweenParams = BetweenParams()
 
 
 class TimeToFirst(_Endpoint):
@@ -169,6 +212,13 @@ class AnyWithin(_Endpoint):
 
     rule: Literal["any_within"]
     params: AnyWithinParams = AnyWithinParams()
+
+
+class AfterDoses(_Endpoint):
+    """Share of patients with a movement soon after enough of the first doses."""
+
+    rule: Literal["after_doses"]
+    params: AfterDosesParams = AfterDosesParams()
 
 
 class RomeOic(_Endpoint):
@@ -204,8 +254,11 @@ Endpoint = Annotated[
     | MeanResponder
     | MeanChange
     | Mean
+    | Measured
+    | Between
     | TimeToFirst
     | AnyWithin
+    | AfterDoses
     | RomeOic
     | AnyWeekAbove
     | AnyWeekBelow
@@ -217,8 +270,11 @@ RULES: tuple[str, ...] = (
     "mean_responder",
     "mean_change",
     "mean",
+    "measured",
+    "between",
     "time_to_first",
     "any_within",
+    "after_doses",
     "rome_iv_oic",
     "any_week_above",
     "any_week_below",

@@ -23,11 +23,14 @@ if TYPE_CHECKING:
     from opiome.trial._diary import Diary
     from opiome.trial._endpoint_fields import (
         AboveParams,
+        AfterDosesParams,
         AnyWithinParams,
         BelowParams,
+        BetweenParams,
         Endpoint,
         FirstParams,
         MeanResponderParams,
+        MeasuredParams,
         PainResponseParams,
         QuantityParams,
         ResponderParams,
@@ -41,6 +44,7 @@ ENOUGH_DIARY_DAYS = 4  # COMPOSE: a week with fewer diary days cannot be judged
 _COMPOSITE = "composite: leaving is non-response; rescue counts against spontaneous movements"
 _EVENT = "while in the trial: an event counts if it is recorded before leaving"
 _WHILE_IN = "while in the trial: those with diary days in the window, rescue as it was taken"
+_MEASURED = "while in the trial: those still in the trial in the window"
 _CENSORED = "while in the trial: censored at leaving"
 _ROME_SIGNS = ("straining", "hard", "incomplete", "blockage", "manual")
 
@@ -49,8 +53,8 @@ _ROME_SIGNS = ("straining", "hard", "incomplete", "blockage", "manual")
 class Answers:
     """One answer per patient.
 
-    ``kind`` is ``proportion`` (values 0 or 1), ``mean`` (values in the endpoint's unit, NaN where missing) or
-    ``time`` (hours, with ``event`` False where censored). All arrays have shape (n,).
+    ``kind`` is ``proportion`` (values 0 or 1), ``mean`` or ``median`` (values in the endpoint's unit, NaN
+    where missing) or ``time`` (hours, with ``event`` False where censored). All arrays have shape (n,).
     """
 
     kind: str
@@ -128,22 +132,47 @@ def _mean_responder(diary: Diary, params: MeanResponderParams, columns: slice) -
 
 def _mean_change(diary: Diary, params: QuantityParams, columns: slice) -> Answers:
     """The quantity in the window minus that of the run-in."""
-    return Answers("mean", quantity(diary, params.quantity, columns) - _baseline(diary, params.quantity))
+    change = quantity(diary, params.quantity, columns) - _baseline(diary, params.quantity)
+    return Answers(params.statistic, change)
 
 
 def _mean(diary: Diary, params: QuantityParams, columns: slice) -> Answers:
     """The quantity in the window."""
-    return Answers("mean", quantity(diary, params.quantity, columns))
+    return Answers(params.statistic, quantity(diary, params.quantity, columns))
 
 
-def _first(diary: Diary, kind: str, end: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Hours from the first dose to the first movement of a kind, and whether it came before censoring."""
+def _measured(diary: Diary, params: MeasuredParams, columns: slice) -> Answers:
+    """The mean of the days of the window on which the patient was still in the trial."""
+    days = diary.measured[params.observable][:, columns].astype(np.float64)
+    known = ~np.isnan(days)
+    total = np.where(known, days, 0.0).sum(axis=1)
+    count = known.sum(axis=1)
+    return Answers(params.statistic, np.where(count > 0, total / np.maximum(count, 1), np.nan))
+
+
+def _between(diary: Diary, params: BetweenParams, columns: slice) -> Answers:
+    """The average over the window is neither below ``low`` nor above ``high``."""
+    now = quantity(diary, params.quantity, columns)
+    low = -np.inf if params.low is None else params.low
+    high = np.inf if params.high is None else params.high
+    with np.errstate(invalid="ignore"):
+        return _yes((now >= low) & (now <= high))
+
+
+def _counted(diary: Diary, kind: str) -> NDArray[np.bool_]:
+    """The movements of a kind since the first dose, as a mask."""
     moves = diary.movements
     counted = moves.time >= 0
     if kind in ("sbm", "csbm"):
         counted = counted & moves.spontaneous
     if kind == "csbm":
         counted = counted & moves.complete
+    return counted
+
+
+def _first(diary: Diary, kind: str, end: float) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Hours from the first dose to the first movement of a kind, and whether it came before censoring."""
+    moves, counted = diary.movements, _counted(diary, kind)
     time = np.full(len(diary), np.inf)
     np.minimum.at(time, moves.row[counted], moves.time[counted])
     censored = np.minimum(diary.followed, end)
@@ -159,6 +188,16 @@ def _time_to_first(diary: Diary, params: FirstParams, columns: slice) -> Answers
 def _any_within(diary: Diary, params: AnyWithinParams, _columns: slice) -> Answers:
     """A movement within some hours of the first dose."""
     return _yes(_first(diary, params.movement, params.within)[1])
+
+
+def _after_doses(diary: Diary, params: AfterDosesParams, _columns: slice) -> Answers:
+    """A movement within some hours of enough of the first doses (methylnaltrexone: 2 of 4, within 4 h)."""
+    moves, counted = diary.movements, _counted(diary, params.movement)
+    followed = np.zeros((len(diary), params.doses), dtype=bool)
+    for dose in range(params.doses):
+        since = moves.time - dose * params.every
+        followed[moves.row[counted & (since >= 0) & (since <= params.within)], dose] = True
+    return _yes(followed.sum(axis=1) >= params.needed)
 
 
 def _rome_items(diary: Diary, params: RomeParams, columns: slice) -> NDArray[np.int64]:
@@ -214,8 +253,11 @@ RULES: Mapping[str, Rule] = {
     "mean_responder": Rule("proportion", _COMPOSITE, _mean_responder),
     "mean_change": Rule("mean", _WHILE_IN, _mean_change),
     "mean": Rule("mean", _WHILE_IN, _mean),
+    "measured": Rule("mean", _MEASURED, _measured),
+    "between": Rule("proportion", _COMPOSITE, _between),
     "time_to_first": Rule("time", _CENSORED, _time_to_first),
     "any_within": Rule("proportion", _EVENT, _any_within),
+    "after_doses": Rule("proportion", _EVENT, _after_doses),
     "rome_iv_oic": Rule("proportion", _EVENT, _rome_iv_oic),
     "any_week_above": Rule("proportion", _EVENT, _any_week_above),
     "any_week_below": Rule("proportion", _EVENT, _any_week_below),

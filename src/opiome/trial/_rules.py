@@ -34,6 +34,7 @@ def check(study: Study | None, document: Document, model: Model | None) -> list[
             found += rule(study)
         if model is not None:
             found += _covariates(study, model)
+            found += _observables(study, model)
             if not found:
                 found += _slots(study, model)
     return [problem_at(document, path, problem) for path, problem in found]
@@ -138,6 +139,11 @@ def _published(study: Study) -> Found:
             )
         if result.arm not in study.arms:
             yield (*path, "arm"), _near(result.arm, study.arms, "arm")
+        if result.against is not None and result.against != study.reference_arm:
+            yield (
+                (*path, "against"),
+                Problem(f"'{result.against}' is not the reference arm", expected=f"'{study.reference_arm}'"),
+            )
         if result.source not in study.sources:
             yield (*path, "source"), _near(result.source, study.sources, "source")
         ends = [end for end in (result.low, result.value, result.high) if end is not None]
@@ -220,6 +226,14 @@ def _covariates(study: Study, model: Model) -> Found:
     for i, condition in enumerate(study.population.eligibility):
         if condition.quantity not in known:
             yield ("population", "eligibility", i), _near(condition.quantity, known, "covariate")
+
+
+def _observables(study: Study, model: Model) -> Found:
+    known = model.observables["id"].to_list()
+    for i, endpoint in enumerate(study.endpoints):
+        if endpoint.rule == "measured" and endpoint.params.observable not in known:
+            path: Steps = ("endpoints", i, "params", "observable")
+            yield path, _near(endpoint.params.observable, known, "observable")
 
 
 def _slots(study: Study, model: Model) -> Found:

@@ -1,7 +1,8 @@
-"""Estimates, predictive intervals and contrasts of the three kinds of endpoint.
+"""Estimates, predictive intervals and contrasts of the four kinds of endpoint.
 
-Proportions: Wilson interval, Newcombe's interval of the difference, score test. Means: t and Welch. Times:
-Kaplan-Meier median with the log-log interval, log-rank test. All from scipy: others take seconds to load.
+Proportions: Wilson interval, Newcombe's interval of the difference, score test. Means: t and Welch. Medians:
+order statistics, Mann-Whitney test. Times: Kaplan-Meier median with the log-log interval, log-rank test. All
+from scipy: others take seconds to load.
 """
 
 from __future__ import annotations
@@ -22,7 +23,12 @@ __all__ = ["Contrast", "Estimate", "contrast", "estimate", "predicted_difference
 
 _LEVEL = 0.95
 _PREDICTIVE = 0.90
-_MEASURES = {"proportion": "risk difference", "mean": "mean difference", "time": "difference of medians"}
+_MEASURES = {
+    "proportion": "risk difference",
+    "mean": "mean difference",
+    "median": "difference of medians",
+    "time": "difference of medians",
+}
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,8 @@ def estimate(answers: Answers) -> Estimate:
         return _proportion(answers.values)
     if answers.kind == "mean":
         return _mean(answers.values)
+    if answers.kind == "median":
+        return _middle(answers.values)
     return _median(answers)
 
 
@@ -62,7 +70,7 @@ def predictive(answers: Answers, n: int) -> tuple[float, float]:
     """Where 90 % of repetitions of the trial with ``n`` patients in this arm would find their estimate.
 
     Both the repetition's and the simulation's finite size count: beta-binomial for proportions, t for means,
-    and, for medians, the order statistics of the Kaplan-Meier curve.
+    and, for medians, order statistics (of the Kaplan-Meier curve where they are times).
     """
     tail = (1 - _PREDICTIVE) / 2
     if answers.kind == "proportion":
@@ -82,6 +90,12 @@ def predictive(answers: Answers, n: int) -> tuple[float, float]:
     from scipy.stats import norm
 
     reach = float(norm.ppf(1 - tail)) * math.sqrt(0.25 / n + 0.25 / max(len(answers.values), 1))
+    if answers.kind == "median":
+        known = answers.values[~np.isnan(answers.values)]
+        if not len(known):
+            return math.nan, math.nan
+        low, high = np.quantile(known, [max(0.5 - reach, 0.0), min(0.5 + reach, 1.0)])
+        return float(low), float(high)
     times, survival = _kaplan_meier(answers)
     return _reaches(times, survival, 0.5 + reach), _reaches(times, survival, 0.5 - reach)
 
@@ -93,6 +107,8 @@ def contrast(arm: Answers, reference: Answers) -> Contrast:
         return _risk_difference(arm.values, reference.values)
     if arm.kind == "mean":
         return _welch(arm.values, reference.values)
+    if arm.kind == "median":
+        return _medians(arm.values, reference.values)
     from scipy.stats import logrank
 
     medians = [_median(answers).value for answers in (arm, reference)]
@@ -105,8 +121,8 @@ def contrast(arm: Answers, reference: Answers) -> Contrast:
 def predicted_difference(
     arm: Answers, reference: Answers, n_arm: int, n_reference: int
 ) -> tuple[float, float]:
-    """The 90 % predictive interval of the difference in a trial of these sizes; NaN for times."""
-    if arm.kind == "time":
+    """The 90 % predictive interval of the difference in a trial of these sizes; NaN for medians."""
+    if arm.kind in {"time", "median"}:
         return math.nan, math.nan
     from scipy.stats import norm
 
@@ -181,6 +197,30 @@ def _mean(values: NDArray[np.float64]) -> Estimate:
         return Estimate(float(known.mean()) if len(known) else math.nan, math.nan, math.nan, len(known))
     reach = float(t.ppf((1 + _LEVEL) / 2, len(known) - 1) * known.std(ddof=1) / math.sqrt(len(known)))
     return Estimate(float(known.mean()), float(known.mean()) - reach, float(known.mean()) + reach, len(known))
+
+
+def _middle(values: NDArray[np.float64]) -> Estimate:
+    """The median and its distribution-free interval (order statistics at the binomial quantiles)."""
+    from scipy.stats import binom
+
+    known = np.sort(values[~np.isnan(values)])
+    n = len(known)
+    if not n:
+        return Estimate(math.nan, math.nan, math.nan, 0)
+    rank = int(binom.ppf((1 - _LEVEL) / 2, n, 0.5))
+    ends = (float(known[rank - 1]), float(known[n - rank])) if rank else (math.nan, math.nan)
+    return Estimate(float(np.median(known)), *ends, n)
+
+
+def _medians(arm: NDArray[np.float64], reference: NDArray[np.float64]) -> Contrast:
+    """The difference of two medians, with the Mann-Whitney test."""
+    from scipy.stats import mannwhitneyu
+
+    a, b = (values[~np.isnan(values)] for values in (arm, reference))
+    if not (len(a) and len(b)):
+        return Contrast(_MEASURES["median"], *[math.nan] * 4)
+    value = float(np.median(a) - np.median(b))
+    return Contrast(_MEASURES["median"], value, math.nan, math.nan, float(mannwhitneyu(a, b).pvalue))
 
 
 def _censored(answers: Answers) -> object:
