@@ -21,6 +21,7 @@ __all__ = [
     "expand",
     "fill",
     "instances_of",
+    "joined_lines",
     "read_fragments",
     "statements",
 ]
@@ -156,7 +157,7 @@ def expand(fragments: dict[str, list[Line]], instances: list[Instance]) -> tuple
     lines: list[Line] = []
     problems = [problem for written in fragments.values() for problem in _improper(written)]
     for instance in instances:
-        for line in _joined(fragments[instance.fragment]):
+        for line in joined_lines(fragments[instance.fragment]):
             code, missing = fill(line.code, instance.bindings)
             filled = Line(code, line.file, line.number, instance.name)
             problems.extend(
@@ -191,7 +192,7 @@ def _improper(lines: list[Line]) -> Iterable[Problem]:
         yield opened.problem("a bracket is opened and never closed", remedy="close it")
 
 
-def _joined(lines: list[Line]) -> Iterable[Line]:
+def joined_lines(lines: list[Line]) -> Iterable[Line]:
     """Join the lines of a formula that goes on while a bracket is open or an operator ends the line.
 
     Antimony itself wants every statement on one line.

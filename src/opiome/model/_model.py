@@ -150,6 +150,15 @@ class Model:
 
         return pl.DataFrame(mechanism_rows(self.draft))
 
+    @cached_property
+    def equations(self) -> pl.DataFrame:
+        """The fragments as written, a row per statement or comment: mechanism line kind id formula unit."""
+        import polars as pl
+
+        from opiome.model._equations import equation_rows
+
+        return pl.DataFrame(equation_rows(self.draft))
+
     def table(self, kind: str) -> pl.DataFrame:
         """Return the table that ``opiome model list KIND`` shows; raises ModelError for an unknown kind."""
         if kind not in TABLES:

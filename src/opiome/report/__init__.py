@@ -8,14 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from opiome.report._biology_pages import biology_pages
     from opiome.report._knockout import knockout_html, knockout_summary
     from opiome.report._page import html
     from opiome.report._picture import picture
     from opiome.report._terminal import summary
 
-__all__ = ["html", "knockout_html", "knockout_summary", "picture", "summary"]
+__all__ = ["biology_pages", "html", "knockout_html", "knockout_summary", "picture", "summary"]
 
 _HOMES = {
+    "biology_pages": "opiome.report._biology_pages",
     "html": "opiome.report._page",
     "knockout_html": "opiome.report._knockout",
     "knockout_summary": "opiome.report._knockout",

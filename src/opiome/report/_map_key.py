@@ -50,7 +50,9 @@ def map_key(
     arms: Sequence[str], labels: Mapping[str, str], styles: Mapping[str, ArmStyle], key: str, y: float
 ) -> str:
     """Return the key under the map, its first line at ``y``: colours, arms, grades, contested, signs."""
-    parts = [_scale(key, y), element("text", "Arms, from left to right in a node", x=330, y=y)]
+    parts = []
+    if arms:
+        parts += [_scale(key, y), element("text", "Arms, from left to right in a node", x=330, y=y)]
     for place, arm in enumerate(arms):
         text = textwrap.shorten(labels.get(arm, arm), 30, placeholder="…")
         colour = styles[arm].colour
