@@ -20,7 +20,7 @@ import trials
 from bench import Bench
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "qualification.md"
@@ -48,13 +48,13 @@ def holds(case: dict[str, str], answer: dict[str, str]) -> bool:
     return low <= published <= high and abs(value - published) <= allowed
 
 
-def stages(people: int, patients: int) -> Iterator[tuple[str, object]]:
+def stages(people: int, patients: int, cases: Collection[str]) -> Iterator[tuple[str, object]]:
     """Yield the name and the answers of each stage, cheap ones first."""
     bench = Bench(people)
     for function in experiments.EXPERIMENTS:
         yield function.__name__, function(bench)
     yield "mouse", mouse.answers(Bench(1, species="mouse"))
-    yield "trials", trials.answers(patients)
+    yield "trials", trials.answers(patients, cases)
 
 
 def main() -> None:
@@ -74,7 +74,7 @@ def main() -> None:
     )
     kept = {k: r for k, r in kept.items() if r["model"] == sha}
     known = {case["id"] for case in cases}
-    for name, found in stages(options.people, options.patients):
+    for name, found in stages(options.people, options.patients, known):
         if not name.startswith(options.only) or f"stage:{name}" in kept:
             continue
         for case, answer in found:  # type: ignore[attr-defined]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from opiome import trial
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
 
     from experiments import Answer
 
@@ -20,16 +20,16 @@ STUDIES = {
 }
 
 
-def answers(patients: int) -> Iterator[tuple[str, Answer]]:
-    """Run each study with ``patients`` per arm and yield its cases."""
+def answers(patients: int, cases: Collection[str]) -> Iterator[tuple[str, Answer]]:
+    """Run each study with ``patients`` per arm and yield those of its endpoints that are ``cases``."""
     for prefix, (name, arms) in STUDIES.items():
         results = trial.run(trial.load_study(name), patients=patients)
         rows = {(r["endpoint"], r["arm"]): r for r in results.endpoints.to_dicts()}
         for short, endpoint in ENDPOINTS.items():
             for label, arm in arms.items():
                 row = rows.get((endpoint, arm))
-                if row is not None:
-                    yield f"{prefix}_{short}_{label}", _answer(row)
+                if row is not None and (case := f"{prefix}_{short}_{label}") in cases:
+                    yield case, _answer(row)
     results = trial.run(trial.load_study("first-opioid"), patients=patients)
     rows = {(r["endpoint"], r["arm"]): r for r in results.endpoints.to_dicts()}
     yield "oicj_sbm_after", _mixed(rows, "sbm")
