@@ -174,9 +174,9 @@ class _Book:
         rows = [
             [
                 f"`{edge['id']}`",
-                cell(self.names.get(edge["from"], edge["from"])),
+                cell(self.names[edge["from"]]),
                 SIGNS.get(edge["sign"], edge["sign"]),
-                cell(self.names.get(edge["to"], edge["to"])),
+                cell(self.names[edge["to"]]),
                 edge["grade"] + (", contested" if edge["contested"] == "yes" else ""),
                 edge["species"],
                 sourced(edge["sources"], edge["note"]),
