@@ -88,6 +88,6 @@ def small() -> list[Case]:
             "one compartment", _antimony(str(one)), 32, 2016.0,
             _spread(["CL", "V", "ka"], {"CL": 4.0, "V": 23.0, "ka": 1.1}, 32, 0.3), "depot", 100.0,
         ),
-        Case("Robertson", _antimony("robertson.ant"), 8, 1e4, log_times=True),
-        Case("HIRES", _antimony("hires.ant"), 8, 321.8122, log_times=True),
+        Case("Robertson", _antimony("robertson.ant"), 4096, 1e4, log_times=True),
+        Case("HIRES", _antimony("hires.ant"), 4096, 321.8122, log_times=True),
     ]  # fmt: skip

@@ -44,19 +44,15 @@ def _own_cache(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def roadrunner_run():
-    """``run(sbml, selections, times, parameters)``: libRoadRunner's CVODE at tight tolerances."""
+    """``run(sbml, selections, times)``: libRoadRunner's CVODE at tight tolerances."""
     import roadrunner
 
     roadrunner.Logger.disableLogging()
 
-    def run(sbml, selections, times, parameters=None, rtol=1e-11, atol=1e-13):
+    def run(sbml, selections, times):
         rr = roadrunner.RoadRunner(sbml)
-        rr.integrator.relative_tolerance, rr.integrator.absolute_tolerance = rtol, atol
+        rr.integrator.relative_tolerance, rr.integrator.absolute_tolerance = 1e-11, 1e-13
         rr.integrator.maximum_num_steps = 200_000
-        for name, value in (parameters or {}).items():
-            rr[name] = value
-        if parameters:
-            rr.reset(roadrunner.SelectionRecord.DEPENDENT_INITIAL_GLOBAL_PARAMETER)
         rr.timeCourseSelections = ["time", *selections]
         return np.array(rr.simulate(times=[float(t) for t in times]))[:, 1:]
 

@@ -217,3 +217,21 @@ def test_changing_a_parameter_and_giving_more_doses_between_visits(oral):
     three = run.advance(20.0, at=times[times >= 9.0]).values
     np.testing.assert_allclose(np.concatenate([one, two, three], axis=1), at_once, rtol=1e-7)
     assert at_once[1, -1, 0] > 2 * at_once[0, -1, 0]
+
+
+def test_events_given_one_by_one_are_events_given_at_once(oral):
+    program = engine.compile(oral, outputs=["central"])
+    rows = [
+        {"TIME": float(t), "CMT": "central", "AMT": 5.0 + t, "DUR": 7.0, "ID": t % 3, "II": 5.0, "ADDL": 2}
+        for t in range(0, 24, 3)
+    ]
+    at_once = program.ensemble({}, n=3, events=engine.EventTable.from_rows(rows), rtol=1e-9)
+    bit_by_bit = program.ensemble({}, n=3, rtol=1e-9)
+    for row in rows:
+        at_once.advance(row["TIME"])
+        bit_by_bit.advance(row["TIME"])
+        bit_by_bit.give(engine.EventTable.from_rows([row]))
+    at_once.advance(50.0)
+    bit_by_bit.advance(50.0)
+    np.testing.assert_allclose(bit_by_bit.states, at_once.states, rtol=1e-12)
+    assert (at_once.states > 0).any()

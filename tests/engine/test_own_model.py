@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -65,7 +67,7 @@ def in_roadrunner(own_model, program, population, start, grid):
         for name, value in zip(program.states, start[p], strict=True):
             rr[name] = value
         stops = [0.0, *sorted(t for _, t, _ in DOSES), HOURS]
-        for begin, end in zip(stops, stops[1:], strict=False):
+        for begin, end in pairwise(stops):
             for state, time, amount in DOSES:
                 if time == begin:
                     rr[state] = rr[state] + amount
@@ -95,7 +97,7 @@ def test_every_state_of_fifty_patients(own_model, population):
     )
 
 
-def test_derivatives_agree_with_differences(own_model, population):
+def test_derivatives_agree_with_differences(population):
     program, values, start = population
     some = {name: column[:3] for name, column in values.items()}
     y = np.maximum(start[:3], 1e-3)

@@ -146,7 +146,7 @@ def test_a_cache_that_others_can_write_to_is_not_used(gut, tmp_path, monkeypatch
 
 
 def test_importing_the_engine_is_cheap():
-    heavy = "numba llvmlite libsbml scipy polars".split()
+    heavy = ["numba", "llvmlite", "libsbml", "scipy", "polars"]
     code = f"import sys, opiome.engine; print([m for m in {heavy} if m in sys.modules])"
     assert (
         subprocess.run(

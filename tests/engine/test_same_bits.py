@@ -19,7 +19,7 @@ text = sys.stdin.read()
 program = engine.compile(text, outputs=["central", "tone", "bugs", "score", "marker"])
 rng = np.random.Generator(np.random.Philox(7))
 n = 37
-parameters = {k: program.defaults[k] * np.exp(0.3 * rng.standard_normal(n)) for k in ("CL", "ec50", "mu", "kin", "hill")}
+parameters = {k: program.defaults[k]*np.exp(0.3*rng.standard_normal(n)) for k in "CL ec50 mu kin".split()}
 events = engine.EventTable.from_rows([{"TIME": 3.0, "CMT": "depot", "AMT": 900.0, "II": 12.0, "ADDL": 6},
     {"TIME": 20.0, "CMT": "central", "AMT": 300.0, "DUR": 9.0}])
 run = program.ensemble(parameters, events=events)

@@ -12,7 +12,7 @@ import pytest
 
 from opiome import engine
 
-# name: (section, antimony, outputs)
+# each name: the section, the model in Antimony, the outputs
 CASES = {
     "one reaction": ("4.11", "species A, B; A = 3; B = 0; J: A -> B; k*A; k = 0.4", "A B"),
     "reversible reaction": (
@@ -48,7 +48,7 @@ CASES = {
     ),
     "two compartments": (
         "4.5",
-        "compartment c = 2; compartment d = 5; species A in c, B in d; A = 3; B = 0; J: A -> B; 0.4*A - 0.1*B",
+        "compartment c = 2; compartment d = 5; species A in c, B in d; A = 3; B = 0; J: A -> B; 0.4*A - 0.1*B",  # noqa: E501
         "A B",
     ),
     "substance units only": (
@@ -101,7 +101,7 @@ CASES = {
     ),
     "nested function definitions": (
         "4.3",
-        "function sq(a)\n a*a\nend\nfunction h(s, k)\n sq(s)/(sq(k) + sq(s))\nend\nmodel m\n x = 5; x' = -h(x, 2)\nend",
+        "function sq(a)\n a^2\nend\nfunction h(s)\n sq(s)/(4 + sq(s))\nend\nmodel m\n x = 5; x' = -h(x)\nend",
         "x",
     ),
     "piecewise": ("3.4", "x = 5; x' = piecewise(-1, x > 3, -0.2*x)", "x"),

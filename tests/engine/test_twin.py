@@ -39,7 +39,9 @@ def test_orders_of_convergence(sbml, method, order, dense):
         t, y, between = 0.0, twin.start, []
         for _ in range(round(2.0 / h)):
             new, _, u = twin.step(t, h, y)
-            k3, k4, k5 = (sum(d * v for d, v in zip(row, u, strict=True)) for row in METHODS[method].interpolant)
+            k3, k4, k5 = (
+                sum(d * v for d, v in zip(row, u, strict=True)) for row in METHODS[method].interpolant
+            )
             s = 0.4
             between.append((t + s * h, (1 - s) * y + s * (new + (1 - s) * (k3 + s * (k4 + s * k5)))))
             t, y = t + h, new
@@ -48,7 +50,7 @@ def test_orders_of_convergence(sbml, method, order, dense):
     import scipy.integrate
 
     exact = scipy.integrate.solve_ivp(
-        lambda t, y: twin.rhs(t, y), (0, 2), twin.start, "DOP853", rtol=1e-13, atol=1e-14, dense_output=True
+        twin.rhs, (0, 2), twin.start, "DOP853", rtol=1e-13, atol=1e-14, dense_output=True
     )
     ends, middles = [], []
     for h in (0.1, 0.05):
@@ -64,7 +66,7 @@ def test_every_operation(sbml):
     """All functions of the graph at many points, compiled and interpreted."""
     text = """
     x = 0.3; x' = 1;  p = 1.7; q = 2.2
-    o1 := exp(x) + exp(-300*x);      o2 := ln(x) + log10(x) + log(2, x);  o3 := sqrt(x) + x^0.25 + x^(-3) + x^p
+    o1 := exp(x) + exp(-300*x); o2 := ln(x) + log10(x) + log(2, x);  o3 := sqrt(x) + x^0.25 + x^(-3) + x^p
     o4 := sin(x) + cos(x) + tan(x);  o5 := arcsin(x/9) + arccos(x/9) + arctan(x)
     o6 := sinh(x) + cosh(x) + tanh(x) + sec(x) + csc(x) + cot(x);  o7 := floor(3*x) + ceil(3*x) + abs(x - 2)
     o8 := min(x, p, 1) + max(x, p);  o9 := piecewise(1, x < 1 && x > 0.5, 2, x >= 2 || x == 0.3, 3)

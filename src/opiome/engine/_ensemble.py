@@ -68,7 +68,7 @@ class Ensemble:
         self._triggers = _triggers.tables(program._meta["triggers"])
         self._flags, self._pending = _triggers.memory(program._meta["triggers"], n)
         self._marks = np.zeros((n, program._meta["switches"]), bool)
-        self._table = EventTable()
+        self._tables: list[EventTable] = []
         self._actions: _schedule.Actions | None = None
         if events is not None and len(events):
             self.give(events)
@@ -116,12 +116,16 @@ class Ensemble:
         problems = check(events, len(self), self.time, self.program.states, self.program.parameters)
         if problems:
             raise DoseError(problems)
-        before = self._table, self._actions
-        self._table, self._actions = EventTable.concat([self._table, events]), None
+        kept = self._tables, self._actions
+        self._tables = [*self._tables, events]
         try:
-            self._schedule()
+            if self._actions is None or any(_schedule.looks_back(table) for table in self._tables):
+                self._actions = self._expand(EventTable.concat(self._tables))
+            else:  # nothing refers to what came before: the new events are merged into the old
+                coming = self._actions.take(self._actions.time >= self.time)
+                self._actions = _schedule.Actions.join([coming, self._expand(events)]).in_order()
         except DoseError:
-            self._table, self._actions = before
+            self._tables, self._actions = kept
             raise
 
     def set(self, parameter: str, values: float | Array, where: NDArray[np.bool_] | None = None) -> None:
@@ -144,24 +148,23 @@ class Ensemble:
                 )
             )
         self._matrix[mask, slot] = new
-        self._actions = None
+        if any(_schedule.looks_back(table) for table in self._tables):  # a steady state may change with it
+            self._actions = self._expand(EventTable.concat(self._tables))
 
-    def _schedule(self) -> _schedule.Actions:
-        """Every action of the table, expanded when something changed."""
-        if self._actions is None:
-            p = self.program
-            context = _schedule.Context(
-                {name: i for i, name in enumerate(p.states)},
-                {name: i for i, name in enumerate(p.parameters)},
-                p._linear_block,
-                p._linear_system,
-            )
-            self._actions = _schedule.expand(self._table, context, self._matrix, self.time)
-        return self._actions
+    def _expand(self, table: EventTable) -> _schedule.Actions:
+        """Every action of a table."""
+        p = self.program
+        context = _schedule.Context(
+            {name: i for i, name in enumerate(p.states)},
+            {name: i for i, name in enumerate(p.parameters)},
+            p._linear_block,
+            p._linear_system,
+        )
+        return _schedule.expand(table, context, self._matrix, self.time)
 
     def _window(self, until: float) -> tuple[Array, Array, NDArray[np.int64]]:
         """Actions before ``until`` for the driver: common (5, m), own (5, m), where each patient's begin."""
-        everything = self._schedule()
+        everything = self._actions if self._actions is not None else _schedule.Actions.join([])
         actions = everything.take((everything.time >= self.time) & (everything.time < until))
         row = actions.row.copy()
         timed = np.isin(actions.what, (_schedule.A_START, _schedule.A_STOP))

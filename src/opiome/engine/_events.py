@@ -205,20 +205,18 @@ def check(
             "more additional doses than can be kept",
             "give a shorter course",
         )
-    known = {name: i for i, name in enumerate(states)}
-    slots = {name: i for i, name in enumerate(parameters)}
-    for wanted, names, what in ((dose, known, "state"), (evid == SET_PARAMETER, slots, "parameter")):
-        for row in np.flatnonzero(wanted):
-            name = str(table.CMT[row])
-            if name not in names:
-                near = nearest(name, names)
-                problems.append(
-                    Problem(
-                        f"`{name}` is no {what} of the model (row {row}, patient {table.ID[row]})",
-                        field="CMT",
-                        remedy=f"did you mean `{near}`?" if near else f"give the id of a {what}",
-                    )
+    for wanted, names, what in ((dose, states, "state"), (evid == SET_PARAMETER, parameters, "parameter")):
+        rows = np.flatnonzero(wanted)
+        for name in sorted(set(table.CMT[rows].astype(str)) - set(names)):
+            near = nearest(name, names)
+            problems += [
+                Problem(
+                    f"`{name}` is no {what} of the model (row {row}, patient {table.ID[row]})",
+                    field="CMT",
+                    remedy=f"did you mean `{near}`?" if near else f"give the id of a {what}",
                 )
+                for row in rows[table.CMT[rows].astype(str) == name]
+            ]
     problems += _overlaps(table)
     if len(problems) > most:
         problems = [

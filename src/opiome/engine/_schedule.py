@@ -48,17 +48,18 @@ class Actions:
             *(np.concatenate([getattr(p, f) for p in parts]) for f in ("who", "time", "what", "row", "value"))
         )
 
+    def in_order(self) -> Actions:
+        """By patient, time and kind; what is equal in all three keeps its order."""
+        return self.take(np.lexsort((self.what, self.time, self.who)))
+
     def take(self, rows: NDArray[np.bool_] | Integers) -> Actions:
         """Some of them."""
         return Actions(self.who[rows], self.time[rows], self.what[rows], self.row[rows], self.value[rows])
 
 
-@dataclass(frozen=True)
-class Block:
-    """The linear states that a dose reaches: x' = matrix x + constant for one patient."""
-
-    states: Integers
-    entry: int
+def looks_back(table: EventTable) -> bool:
+    """Tell whether a table has resets or steady states: they change what earlier records do."""
+    return bool(np.isin(table.EVID, (RESET, RESET_AND_DOSE)).any() or (table.SS > 0).any())
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,7 @@ def expand(table: EventTable, context: Context, values: Floats, now: float) -> A
     dose = np.isin(table.EVID, (DOSE, RESET_AND_DOSE))
     if dose.any():
         parts.append(_doses(table.take(dose), table.take(resets), parts[1], context, values, now))
-    actions = Actions.join(parts)
-    return actions.take(np.lexsort((actions.what, actions.time, actions.who)))
+    return Actions.join(parts).in_order()
 
 
 def _one_row_per_patient(table: EventTable, n: int) -> EventTable:
@@ -113,7 +113,8 @@ def _doses(  # noqa: PLR0917 - what an expansion needs
                 remedy="simulate fewer patients at a time or a shorter course",
             )
         )
-    state = np.array([context.states[str(c)] for c in table.CMT], np.int64)
+    names, index = np.unique(table.CMT.astype(str), return_inverse=True)
+    state = np.array([context.states[name] for name in names], np.int64)[index]
     amount = table.AMT * table.F
     with np.errstate(divide="ignore", invalid="ignore"):
         length = np.where(table.RATE > 0, amount / table.RATE, table.DUR)
@@ -121,8 +122,8 @@ def _doses(  # noqa: PLR0917 - what an expansion needs
     length = np.where(rate > 0, length, 0.0)
 
     parent = np.repeat(np.arange(len(table)), repeats)
-    index = np.arange(len(parent)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    begin = table.TIME[parent] + table.LAG[parent] + index * table.II[parent]
+    turn = np.arange(len(parent)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
+    begin = table.TIME[parent] + table.LAG[parent] + turn * table.II[parent]
     record, who, row = table.TIME[parent], table.ID[parent], state[parent]
     amounts, rates, lengths = amount[parent], rate[parent], length[parent]
 
