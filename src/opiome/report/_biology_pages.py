@@ -7,6 +7,7 @@ belong to no mechanism.
 from __future__ import annotations
 
 import re
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,7 @@ _GRADES = (
     "experiments that were repeated; C animals of one laboratory; D cell cultures or a hypothesis. "
     "Studies disagree on contested arrows."
 )
+_GATE = re.compile(r"\bedge_\w+")
 _WORD = re.compile(r"[A-Za-z_{][\w{}]*")
 _LONG = 60
 """Letters that a heading has at most, where it can be cut."""
@@ -110,7 +112,7 @@ class _Book:
         """The page of one fragment."""
         parts = [f"# {_title(self.titles[name])}", *_rest(self.titles[name]), *self._where(name)]
         parts += ["## Equations", *self._equations(name)]
-        edges = self._edges_of(name)
+        edges = [e for e in self.model.edges.iter_rows(named=True) if name in self.gates[e["gate"]]]
         if edges:
             parts += ["## Arrows of the map", *self._arrows(edges, name)]
         parts += ["## Variables", self._variables(name)]
@@ -149,14 +151,17 @@ class _Book:
             tex = equation(self.writer, row["kind"], row["id"], row["formula"])
             yield f"$$\n{tex}\n$$"
 
-    def _edges_of(self, name: str) -> Rows:
-        """The edges whose gates stand in the equations of a mechanism, instances included."""
-        formulas = " ".join(self.equations.filter(pl.col("mechanism") == name)["formula"])
-        bound = " ".join(
-            value for i in self.model.draft.instances if i.fragment == name for value in i.bindings.values()
-        )
-        words = set(re.findall(r"\bedge_\w+", f"{formulas} {bound}"))
-        return [row for row in self.model.edges.iter_rows(named=True) if row["gate"] in words]
+    @cached_property
+    def gates(self) -> dict[str, list[str]]:
+        """The mechanisms in whose equations each gate stands, instances included."""
+        found: dict[str, list[str]] = {gate: [] for gate in self.model.edges["gate"]}
+        for name in self.titles:
+            formulas = " ".join(self.equations.filter(pl.col("mechanism") == name)["formula"])
+            bound = (i.bindings.values() for i in self.model.draft.instances if i.fragment == name)
+            text = " ".join((formulas, *(value for values in bound for value in values)))
+            for gate in set(_GATE.findall(text)) & set(found):
+                found[gate].append(name)
+        return found
 
     def _arrows(self, edges: Rows, key: str) -> list[str]:
         picture = arrow_picture(edges, self.names, f"arrows-{key}")
@@ -170,20 +175,23 @@ class _Book:
             self._edge_table(edges),
         ]
 
-    def _edge_table(self, edges: Rows) -> str:
+    def _edge_table(self, edges: Rows, *, places: bool = False) -> str:
+        """A table of edges; with ``places`` the pages of their gates instead of where they start."""
         rows = [
             [
                 f"`{edge['id']}`",
-                cell(self.names[edge["from"]]),
+                "" if places else cell(self.names[edge["from"]]),
                 SIGNS.get(edge["sign"], edge["sign"]),
                 cell(self.names[edge["to"]]),
+                ", ".join(f"[{name}]({name}.md)" for name in self.gates[edge["gate"]]) if places else "",
                 edge["grade"] + (", contested" if edge["contested"] == "yes" else ""),
                 edge["species"],
                 sourced(edge["sources"], edge["note"]),
             ]
             for edge in edges
         ]
-        return table(["Arrow", "From", "", "To", "Grade", "Species", "Sources and note"], rows)
+        head = ["Arrow", "From", "", "To", "Gate in", "Grade", "Species", "Sources and note"]
+        return table(head, rows)
 
     def _variables(self, name: str) -> str:
         rows = []
@@ -270,7 +278,7 @@ class _Book:
         ]
         for (start,), rows in self.model.edges.group_by("from", maintain_order=True):
             label = self.names.get(str(start), str(start))
-            parts += [f"## From: {cell(label)}", self._edge_table(rows.to_dicts())]
+            parts += [f"## From: {cell(label)}", self._edge_table(rows.to_dicts(), places=True)]
         return "\n\n".join(parts) + "\n"
 
     def drugs(self) -> str:
