@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from opiome.engine._call import W, call
-from opiome.engine._switching import between, first_change, settle
+from opiome.engine._switching import first_change, settle
 
 RESET, SET, STOP, PUT, ADD, BOLUS, START = range(7)  # what an event does, in the order of ties
 OK, STEP_BUDGET, NON_FINITE, NEGATIVE, IMPOSSIBLE = range(5)
@@ -45,8 +45,6 @@ def integrate(
     absolute,  # (states,) absolute tolerance
     guard,  # (states,) least value allowed, in units of -1 tolerance scale
     control,  # rtol, step budget, least step, rows of prepared parameters
-    dense,  # (3, stages) dense output
-    stage_row,
     work_rows,
     outcome,
     when,
@@ -68,12 +66,11 @@ def integrate(
     n_out = values.shape[2]
     n_at = at.shape[0]
     n_common = common.shape[1]
-    stages = dense.shape[1]
     rtol, budget, least = control[0], control[1], control[2]
 
     # rows of the lanes' memory (in doubles)
-    T, H, ERR, FACTOR, TOBS, CTRL = 0, W, 2 * W, 3 * W, 4 * W, 5 * W
-    Y = 6 * W
+    T, H, ERR, FACTOR, TOBS, CTRL, S = 0, W, 2 * W, 3 * W, 4 * W, 5 * W, 6 * W
+    Y = 7 * W
     YN = Y + W * n_states
     PEAK = YN + W * n_states
     YOBS = PEAK + W * n_states
@@ -122,6 +119,7 @@ def integrate(
         n_in,
     )
 
+    dense_arguments = (base + 8 * S, base + 8 * Y, base + 8 * YN, base + 8 * WORK, base + 8 * YOBS)
     patient = np.full(W, -1, np.int64)
     end = np.zeros(W)  # the end of the present segment
     next_common = np.zeros(W, np.int64)
@@ -132,6 +130,8 @@ def integrate(
     rejected = np.zeros(W, np.bool_)
     used = np.zeros(W, np.int64)
     to_do = np.zeros(W, np.int8)  # 1: at an event, an output or the end; 0: in a segment
+    due = np.zeros(W, np.bool_)  # an output lies in the step just taken
+    step_begin, step_length, step_end = np.zeros(W), np.ones(W), np.zeros(W)
     waiting = first
     active = 0
     stale = False  # parameters of some lane changed
@@ -327,16 +327,13 @@ def integrate(
                         code,
                         work,
                         probe_arguments,
-                        Y,
+                        dense_arguments,
                         YN,
                         YOBS,
                         TOBS,
-                        WORK,
+                        S,
                         WATCH,
                         n_states,
-                        stages,
-                        stage_row,
-                        dense,
                         flags,
                         marks,
                     )
@@ -348,17 +345,21 @@ def integrate(
                     steps_h[p, 1 + kind[lane]] = h * min(max(factor, 0.5), 2.0)
                     kind[lane] = -1
                 wish[lane] = max(h * factor, wish[lane]) if arrived else h * factor
-                while next_at[lane] < n_at and at[next_at[lane]] <= t_new:
-                    s = cut if at[next_at[lane]] == t_new else (at[next_at[lane]] - t) / h
-                    between(lane, s, work, Y, YN, YOBS, WORK, n_states, stages, stage_row, dense)
-                    work[TOBS + lane] = at[next_at[lane]]
-                    call(code[3], obs_arguments)
-                    for i in range(n_out):
-                        values[p, next_at[lane], i] = work[OBS + i * W + lane]
-                    next_at[lane] += 1
+                if cut < 1.0:  # YN is about to change: these outputs cannot wait for the other lanes'
+                    while next_at[lane] < n_at and at[next_at[lane]] <= t_new:
+                        work[S + lane] = cut if at[next_at[lane]] == t_new else (at[next_at[lane]] - t) / h
+                        work[TOBS + lane] = at[next_at[lane]]
+                        call(code[6], dense_arguments)
+                        call(code[3], obs_arguments)
+                        for i in range(n_out):
+                            values[p, next_at[lane], i] = work[OBS + i * W + lane]
+                        next_at[lane] += 1
+                step_begin[lane], step_length[lane], step_end[lane] = t, h, t_new
+                due[lane] = next_at[lane] < n_at and at[next_at[lane]] <= t_new
                 work[T + lane] = t_new
                 if cut < 1.0:
-                    between(lane, cut, work, Y, YN, YOBS, WORK, n_states, stages, stage_row, dense)
+                    work[S + lane] = cut
+                    call(code[6], dense_arguments)
                     for i in range(n_states):
                         work[YN + i * W + lane] = work[YOBS + i * W + lane]
                 if arrived:
@@ -390,6 +391,23 @@ def integrate(
                 h = wish[lane]
                 rest = end[lane] - work[T + lane]
                 work[H + lane] = rest if h >= rest * (1.0 - 1e-10) else (0.5 * rest if 2.0 * h > rest else h)
+        # outputs inside the step, one per lane at a time
+        while due.any():
+            for lane in range(W):
+                if due[lane]:
+                    time = at[next_at[lane]]
+                    last_one = time == step_end[lane]
+                    work[S + lane] = 1.0 if last_one else (time - step_begin[lane]) / step_length[lane]
+                    work[TOBS + lane] = time
+            call(code[6], dense_arguments)
+            call(code[3], obs_arguments)
+            for lane in range(W):
+                if due[lane]:
+                    p = patient[lane]
+                    for i in range(n_out):
+                        values[p, next_at[lane], i] = work[OBS + i * W + lane]
+                    next_at[lane] += 1
+                    due[lane] = next_at[lane] < n_at and at[next_at[lane]] <= step_end[lane]
         call(code[2], accept_arguments)
 
 

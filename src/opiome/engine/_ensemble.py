@@ -211,11 +211,9 @@ class Ensemble:
             slots[kind] = i
         values = np.empty((n, len(times), len(p.outputs)))
         code = np.array(
-            [p._code.address(k) for k in ("prep", "step", "accept", "obs", "watch", "affect")], np.int64
+            [p._code.address(k) for k in ("prep", "step", "accept", "obs", "watch", "affect", "dense")],
+            np.int64,
         )
-        from opiome.engine._tableaux import METHODS
-
-        dense = np.array(METHODS[p.method].interpolant)
         guard = np.where(self._signed, -np.inf, GUARD)
         ns, ni = len(p.states), len(self._inputs)
         rows = 8 + 4 * ns + p._slots + ni + len(p.outputs) + 2 * (ns // 8 + 1) + ni // 8 + 1
@@ -252,8 +250,6 @@ class Ensemble:
                 self._atol,
                 guard,
                 self._control,
-                dense,
-                p._meta["stage_row"],
                 p._meta["work_rows"],
                 self.outcome,
                 self._when,

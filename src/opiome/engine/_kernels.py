@@ -93,7 +93,7 @@ class Kernels:
             self._columns("affect", arguments, self._effects()),
             self._start(),
         ]
-        parts += [self._step(), self._accept(), self._prepare()]
+        parts += [self._step(), self._accept(), self._dense(), self._prepare()]
         return DECLARATIONS + "\n".join(parts)
 
     def algebra(self) -> str:
@@ -331,6 +331,29 @@ class Kernels:
         least = e.maximum(error, literal(1e-12))
         factor = e.exp(e.binary("fmul", e.log(least), literal(-0.5 / order)))
         e.store(e.binary("fmul", factor, literal(SAFETY)), "%err", 1)
+
+    def _dense(self) -> str:
+        """The states at the fraction ``s`` of the step just taken, lane by lane."""
+        m, n, layout = self.method, len(self.system.states), self.layout
+        e = Rows(n, fma=self.fma)
+        for i in range(m.stages):
+            offset = LANES * (layout.stage_row + i * n)
+            e.lines.append(f"  %u{i} = getelementptr inbounds double, ptr %work, i64 {offset}")
+        s = e.load("%s", 0)
+        left = e.binary("fsub", literal(1.0), s)
+        with e.rows() as row:
+            u = [row.load(f"%u{i}") for i in range(m.stages)]
+            nested = ""
+            for weights in reversed(m.dense):
+                value = e.fma(s, nested, literal(0.0)) if nested else literal(0.0)
+                for d, stage in zip(weights, u, strict=True):
+                    if d:
+                        value = e.fma(literal(d), stage, value)
+                nested = value
+            end = e.fma(left, nested, row.load("%yn"))
+            row.store(e.fma(s, end, e.binary("fmul", left, row.load("%y"))), "%out")
+        arguments = ", ".join(f"ptr noalias %{a}" for a in ("s", "y", "yn", "work", "out"))
+        return _function("dense", arguments, e)
 
     def _accept(self) -> str:
         """Y = yn and peak = max(peak, |yn|) in the lanes whose error is at most 1."""

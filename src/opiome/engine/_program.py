@@ -85,7 +85,6 @@ def _generate(sbml: str, outputs: Sequence[str] | None, method: str) -> tuple[di
         "outputs": list(system.outputs),
         "prepared": layout.prepared,
         "entries": layout.entries,
-        "stage_row": layout.stage_row,
         "work_rows": layout.work_rows,
         "pattern": [[i, j, graph.level[node]] for (i, j), node in kernels.entries.items()],
         "rows": kernels.rows,

@@ -15,44 +15,8 @@ STEP_BUDGET = int(Outcome.STEP_BUDGET)
 
 
 @njit(nogil=True, cache=True)
-def between(lane, s, work, Y, YN, YOBS, WORK, n_states, stages, stage_row, dense):
-    """The state at the fraction s of the step just taken (dense output), into YOBS."""
-    for i in range(n_states):
-        k3 = 0.0
-        k4 = 0.0
-        k5 = 0.0
-        for j in range(stages):
-            u = work[WORK + W * (stage_row + j * n_states + i) + lane]
-            k3 += dense[0, j] * u
-            k4 += dense[1, j] * u
-            k5 += dense[2, j] * u
-        y0 = work[Y + i * W + lane]
-        y1 = work[YN + i * W + lane]
-        work[YOBS + i * W + lane] = (1.0 - s) * y0 + s * (y1 + (1.0 - s) * (k3 + s * (k4 + s * k5)))
-
-
-@njit(nogil=True, cache=True)
 def first_change(
-    lane,
-    p,
-    t,
-    h,
-    t_new,
-    code,
-    work,
-    probe,
-    Y,
-    YN,
-    YOBS,
-    TOBS,
-    WORK,
-    WATCH,
-    n_states,
-    stages,
-    stage_row,
-    dense,
-    flags,
-    marks,
+    lane, p, t, h, t_new, code, work, probe, dense, YN, YOBS, TOBS, S, WATCH, n_states, flags, marks
 ):
     """The fraction of the step at which a comparison has just changed; 1 if none does.
 
@@ -74,7 +38,8 @@ def first_change(
         if middle <= low or middle >= high:
             break
         work[TOBS + lane] = t + middle * h
-        between(lane, middle, work, Y, YN, YOBS, WORK, n_states, stages, stage_row, dense)
+        work[S + lane] = middle
+        call(code[6], dense)
         call(code[4], probe)
         found = False
         for k in range(n_switches):
