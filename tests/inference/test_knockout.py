@@ -71,6 +71,7 @@ def test_arrows_are_ranked_by_what_they_change(frame):
         assert sizes == sorted(sizes, reverse=True)
     assert frame.filter(endpoint="sbm", rank=3)["edge"].unique().to_list() == ["flora_ici"]
     assert frame.filter(edge="flora_ici", endpoint="sbm")["change"].to_list() == [0, 0, 0]
+    assert frame.filter(edge="flora_ici")["moved"].sum() == 0
     assert frame.select(pl.col("lost").sum()).item() == 0
 
 

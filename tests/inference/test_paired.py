@@ -25,6 +25,7 @@ def test_shares_have_the_interval_of_agresti_and_min():
     centre = (gained - lost) / (n + 2)
     reach = stats.norm.ppf(0.975) * math.sqrt(gained + lost + 1 - (gained - lost) ** 2 / (n + 2)) / (n + 2)
     assert found.change == pytest.approx((gained - lost) / n)
+    assert found.moved == gained + lost
     assert (found.low, found.high) == pytest.approx((centre - reach, centre + reach))
 
 

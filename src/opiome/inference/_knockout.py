@@ -61,12 +61,13 @@ def knockout(
         model: a loaded model; the shipped one when left out.
 
     Returns:
-        One row per endpoint, edge and arm (``reference`` empty) or contrast (``reference`` named):
+        One row per endpoint, edge and arm (``reference`` empty) or contrast (``reference`` named), columns
         ``endpoint label kind unit rank edge from to sign grade contested arm reference before after change
-        low high n lost``. ``before``, ``after`` and ``change`` have the endpoint's unit, ``low`` to ``high``
-        is the paired 95 % interval of the change, ``n`` the people behind it, ``lost`` those who could not
-        be simulated without the edge. ``rank`` orders the edges of an endpoint by the largest change of a
-        contrast, or of an arm where no contrast changes.
+        low high n moved lost``. ``before``, ``after`` and ``change`` have the endpoint's unit; ``low`` to
+        ``high`` is the paired 95 % interval of the change; ``n`` counts the people behind it, ``moved``
+        those of them who answer differently, ``lost`` those who could not be simulated without the edge.
+        ``rank`` orders the edges of an endpoint by the largest change of a contrast, then of an arm, then by
+        how many people answer differently.
 
     Raises:
         ModelError: an edge is unknown, or none is asked for.
@@ -132,6 +133,7 @@ def _rows(
                     "reference": reference,
                     **{name: value if math.isfinite(value) else None for name, value in numbers.items()},
                     "n": found.n,
+                    "moved": found.moved,
                     "lost": int(whole[1].sum()) - len(both),
                 }
             )
@@ -148,17 +150,20 @@ def _ranked(study: Study, rows: list[dict[str, Any]]) -> pl.DataFrame:
     import polars as pl
 
     numbers = dict.fromkeys(("before", "after", "change", "low", "high"), pl.Float64())
-    frame = pl.DataFrame(rows, schema_overrides={**numbers, "n": pl.Int64(), "lost": pl.Int64()})
+    frame = pl.DataFrame(
+        rows, schema_overrides={**numbers, **dict.fromkeys(("n", "moved", "lost"), pl.Int64())}
+    )
     size = pl.col("change").abs()
     moved = frame.group_by("endpoint", "edge", maintain_order=True).agg(
         pl.col("label").first(),
         size.filter(pl.col("reference") != "").max().fill_null(0.0).alias("contrast"),
         size.filter(pl.col("reference") == "").max().fill_null(0.0).alias("arm"),
+        pl.col("moved").max(),
     )
     order = [endpoint.id for endpoint in study.endpoints]
     place = pl.col("endpoint").replace_strict(order, list(range(len(order))), return_dtype=pl.Int64)
     ranked = (
-        moved.sort(place, "contrast", "arm", "edge", descending=[False, True, True, False])
+        moved.sort(place, "contrast", "arm", "moved", "edge", descending=[False, True, True, True, False])
         .with_columns(rank=pl.int_range(1, pl.len() + 1).over("endpoint"))
         .select("endpoint", "edge", "rank")
     )

@@ -23,12 +23,16 @@ __all__ = ["Change", "change"]
 
 _LEVEL = 0.95
 _REPLICATES = 400
+_SAME = 1e-6  # hours, and relative: solutions of two models never agree to the last bit
 _DEFINED = 0.95  # of the replicates, for an interval to be given
 
 
 @dataclass(frozen=True)
 class Change:
-    """An estimate before and after, the change with its interval, and how many people are behind it."""
+    """An estimate before and after, the change with its interval, and the people behind it.
+
+    ``n`` is how many they are, ``moved`` how many of them answer differently.
+    """
 
     before: float = math.nan
     after: float = math.nan
@@ -36,6 +40,7 @@ class Change:
     low: float = math.nan
     high: float = math.nan
     n: int = 0
+    moved: int = 0
 
 
 def change(before: Sequence[Answers], after: Sequence[Answers], seed: int) -> Change:
@@ -61,7 +66,18 @@ def change(before: Sequence[Answers], after: Sequence[Answers], seed: int) -> Ch
     if not n:
         return Change()
     low, high = (_shares if before[0].kind == "proportion" else _means)(new - old)
-    return Change(float(old.mean()), float(new.mean()), float((new - old).mean()), low, high, n)
+    moved = _moved(before, after)
+    return Change(float(old.mean()), float(new.mean()), float((new - old).mean()), low, high, n, moved)
+
+
+def _moved(before: Sequence[Answers], after: Sequence[Answers]) -> int:
+    """How many people answer differently in any of the arms; a missing answer is one of its own."""
+    differs = np.zeros(len(before[0].values), dtype=bool)
+    for old, new in zip(before, after, strict=True):
+        differs |= ~np.isclose(old.values, new.values, rtol=_SAME, atol=_SAME, equal_nan=True)
+        if old.event is not None and new.event is not None:
+            differs |= old.event != new.event
+    return int(differs.sum())
 
 
 def _difference(arms: Sequence[Array]) -> Array:
@@ -103,7 +119,7 @@ def _of_medians(before: Sequence[Answers], after: Sequence[Answers], seed: int) 
     low = high = math.nan
     if math.isfinite(moved[0]) and len(spread) >= _DEFINED * _REPLICATES:
         low, high = (float(q) for q in np.quantile(spread, [(1 - _LEVEL) / 2, (1 + _LEVEL) / 2]))
-    return Change(float(old[0]), float(new[0]), float(moved[0]), low, high, n)
+    return Change(float(old[0]), float(new[0]), float(moved[0]), low, high, n, _moved(before, after))
 
 
 def _medians(answers: Answers, times: Array) -> Array:

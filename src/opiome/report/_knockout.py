@@ -78,6 +78,7 @@ def _panel(rows: Rows, nodes: Mapping[str, str], study: Study, key: str) -> dict
     return {
         "label": first["label"],
         "who": who,
+        "rest": _unmoved(rows),
         "svg": tornado(rows, nodes, key, f"Change of “{first['label']}”, {lower(who)}, {unit}"),
         "rows": [
             {
@@ -89,11 +90,22 @@ def _panel(rows: Rows, nodes: Mapping[str, str], study: Study, key: str) -> dict
                 "numbers": numbers_of(row),
                 "moves": moves(row),
                 "n": row["n"],
+                "moved": row["moved"],
                 "lost": row["lost"],
             }
             for row in rows
         ],
     }
+
+
+def _unmoved(rows: Rows) -> str:
+    """How many arrows change nobody's answer, as a sentence."""
+    still = sum(not row["moved"] for row in rows)
+    if not still:
+        return ""
+    others = "" if still == len(rows) else "other "
+    said = "arrow switched off changes" if still == 1 else "arrows switched off change"
+    return f"The {still} {others}{said} nobody’s answer."
 
 
 def _who(row: Mapping[str, Any], study: Study) -> str:
@@ -145,13 +157,16 @@ def knockout_summary(frame: pl.DataFrame, study: Study, most: int = 5) -> Render
                         ("Change (95 % interval)", True)):  # fmt: skip
         table.add_column(name, justify="right" if right else "left", overflow="fold", no_wrap=right)
     for rows in _comparisons(frame):
-        for place, row in enumerate(rows[:most]):
+        shown = [row for row in rows if row["moved"]][:most]
+        for place, row in enumerate(shown or rows[:1]):
             before, after, change, spread = numbers_of(row)
             unit = "points" if row["unit"] == "%" else row["unit"]
             name = f"{row['label']}, {lower(_who(row, study))}, {unit}" if place == 0 else ""
             text = f"{change} ({spread})" if spread else change
             style = "bold" if moves(row) else "dim"
             table.add_row(name, row["edge"], before, after, Text(text, style=style))
+        if rest := _unmoved(rows):
+            table.add_row("", Text(rest, style="dim"), "", "", "")
     said = [Text(sentence) for sentence in _answer(frame, study, nodes)]
     closing = Text("Research tool, not advice for a patient.", style="italic")
     return Group(Text(study.title or study.name, style="bold"), table, Text(""), *said, closing)

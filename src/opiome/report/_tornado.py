@@ -58,7 +58,7 @@ def tornado(rows: Sequence[Mapping[str, Any]], nodes: Mapping[str, str], key: st
         key: prefix of ids, unique in the page.
         title: what the numbers are, for the axis and for those who cannot see it.
     """
-    shown = [row for row in rows if row["change"] is not None][:MOST]
+    shown = [row for row in rows if row["change"] is not None and row["moved"]][:MOST]
     if not shown:
         return ""
     height = _TOP + _ROW * len(shown) + _AXIS
