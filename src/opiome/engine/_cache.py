@@ -14,7 +14,18 @@ GENERATORS = {
     "_cut.py", "_derivatives.py", "_elementary.py", "_graph.py", "_kernels.py", "_linear_system.py", "_lu.py",
     "_mathml.py", "_sbml.py", "_system.py", "_tableaux.py", "_vector.py",
 }  # fmt: skip
-VERSION = 1  # raise it when the code that is generated, or what is stored beside it, changes
+VERSION = 2  # raise it when the code that is generated, or what is stored beside it, changes
+
+
+def _generator() -> str:
+    """The hash of the code generator, taken once per process, near the time at which its modules are loaded."""
+    digest = hashlib.sha256(str(VERSION).encode())
+    for name in sorted(GENERATORS):
+        digest.update((Path(__file__).parent / name).read_bytes())
+    return digest.hexdigest()
+
+
+_GENERATOR = _generator()
 
 
 def folder() -> Path | None:
@@ -44,11 +55,7 @@ def folder() -> Path | None:
 
 def key(*parts: str) -> str:
     """A name made of the content and of the version of the code generator."""
-    sources = sorted(Path(__file__).parent.glob("_*.py"))
-    digest = hashlib.sha256(str(VERSION).encode())
-    for source in sources:
-        if source.name in GENERATORS:
-            digest.update(source.read_bytes())
+    digest = hashlib.sha256(_GENERATOR.encode())
     for part in parts:
         digest.update(b"\0" + part.encode())
     return digest.hexdigest()

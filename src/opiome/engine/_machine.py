@@ -8,6 +8,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from opiome.errors import EngineError
+
 
 @cache
 def target() -> tuple[str, str]:
@@ -52,5 +54,12 @@ class Code:
         self._engine.finalize_object()
 
     def address(self, name: str) -> int:
-        """Where a function begins."""
-        return self._engine.get_function_address(name)  # type: ignore[no-any-return]
+        """Where a function begins.
+
+        Raises:
+            EngineError: the code has no such function.
+        """
+        found: int = self._engine.get_function_address(name)
+        if not found:
+            raise EngineError(f"the compiled model lacks `{name}`; empty opiome's cache folder and try again")
+        return found
