@@ -18,7 +18,7 @@ VERSION = 2  # raise it when the code that is generated, or what is stored besid
 
 
 def _generator() -> str:
-    """The hash of the code generator, taken once per process, near the time at which its modules are loaded."""
+    """The hash of the code generator, taken once per process, about when its modules load."""
     digest = hashlib.sha256(str(VERSION).encode())
     for name in sorted(GENERATORS):
         digest.update((Path(__file__).parent / name).read_bytes())
