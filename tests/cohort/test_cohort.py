@@ -270,6 +270,7 @@ def test_public_names():
         "DISTRIBUTIONS",
         "Cohort",
         "Marginal",
+        "Profiles",
         "Variation",
         "build",
         "correlations",

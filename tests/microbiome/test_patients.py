@@ -18,7 +18,7 @@ def test_one_patient_per_sample_keeps_people_together(made, write, tmp_path):
     assert cohort.height == 48
     assert cohort["patient"].to_list() == list(range(48))
     assert cohort["subject"].n_unique() == 24
-    assert cohort["weight"].sum() == pytest.approx(24)
+    assert cohort["represents"].sum() == pytest.approx(24)
     x = cohort.select(COMPOSITION).to_numpy()
     np.testing.assert_allclose(x.sum(axis=1), 1.0, atol=1e-12)
     assert (x > 0).all()
@@ -187,7 +187,7 @@ def test_a_cohort_file_that_is_wrong(genera, tmp_path):
         ("twice", "patient 1 stands more than once"),
         ("sum", "expected fractions"),
         ("empty", "holds no patient"),
-        ("nowhere", "cannot be read"),
+        ("nowhere", "is not there"),
     ):
         with pytest.raises(CohortError, match=match):
             read_cohort(tmp_path / f"{name}.parquet")

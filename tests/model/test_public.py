@@ -31,11 +31,13 @@ def test_public_names():
         "Model",
         "Scenario",
         "ScenarioValues",
+        "Untreated",
         "explain",
         "lint",
         "load",
         "read_scenarios",
         "run_scenarios",
+        "untreated",
     ]
     assert dir(model) == sorted(model.__all__)
     assert all(callable(getattr(model, name)) for name in model.__all__)

@@ -5,11 +5,13 @@ from opiome.cohort._cohort import Cohort
 from opiome.cohort._covariates import correlations, draw_covariates
 from opiome.cohort._marginal import DISTRIBUTIONS, Marginal, marginals
 from opiome.cohort._parameters import Variation, individual, variations
+from opiome.cohort._profiles import Profiles
 
 __all__ = [
     "DISTRIBUTIONS",
     "Cohort",
     "Marginal",
+    "Profiles",
     "Variation",
     "build",
     "correlations",

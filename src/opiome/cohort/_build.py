@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import ArrayLike, NDArray
 
+    from opiome.cohort._profiles import Profiles
     from opiome.engine import Program
     from opiome.model import Model
 
@@ -32,8 +33,13 @@ def people(
     patients: ArrayLike,
     seed: int,
     correlations: Mapping[tuple[str, str], float] | None = None,
+    *,
+    profiles: Profiles | None = None,
 ) -> tuple[dict[str, NDArray[np.float64]], pl.DataFrame]:
     """The covariates of numbered patients, before any model is solved (cheap: eligibility is judged on them).
+
+    With ``profiles`` the covariates of the file are the patients' own, and the frame names the sample and the
+    person (``subject``) of each.
 
     Returns:
         The covariates as numbers (id to shape (n,)) and as a frame with the labels of the categories.
@@ -44,8 +50,17 @@ def people(
     import polars as pl
 
     spread = marginals(model.covariates, population)
-    codes = draw_covariates(spread, np.asarray(patients, dtype=np.int64), seed, correlations)
-    return codes, pl.DataFrame({name: _labels(spread[name], values) for name, values in codes.items()})
+    numbers = np.asarray(patients, dtype=np.int64)
+    codes = draw_covariates(spread, numbers, seed, correlations)
+    told = {}
+    if profiles is not None:
+        codes = profiles.completed(numbers, codes)
+        rows = profiles.rows(numbers).tolist()
+        told = {
+            "sample": [profiles.samples[row] for row in rows],
+            "subject": [profiles.subjects[row] for row in rows],
+        }
+    return codes, pl.DataFrame({name: _labels(spread[name], values) for name, values in codes.items()} | told)
 
 
 def build(
@@ -58,6 +73,7 @@ def build(
     program: Program | None = None,
     correlations: Mapping[tuple[str, str], float] | None = None,
     keep: Callable[[Mapping[str, NDArray[np.float64]]], NDArray[np.bool_]] | None = None,
+    profiles: Profiles | None = None,
 ) -> Cohort:
     """Build the people numbered ``first`` to ``first + n - 1``, in the untreated steady state.
 
@@ -70,6 +86,7 @@ def build(
         program: the compiled model; compiled (from the cache) when left out.
         correlations: pairs of covariates to correlations; the defaults of ``correlations.tsv`` when left out.
         keep: covariates to a mask of the people to keep; the others are never solved.
+        profiles: people with stool profiles; the untreated state of each then has these bacteria.
 
     Returns:
         The cohort. A person whose baseline could not be solved has an outcome other than 0 and stays in it.
@@ -78,7 +95,7 @@ def build(
         CohortError: a covariate, an effect or an override is unknown or impossible.
     """
     ids = np.arange(first, first + n, dtype=np.int64)
-    codes, frame = people(model, population, ids, seed, correlations)
+    codes, frame = people(model, population, ids, seed, correlations, profiles=profiles)
     if keep is not None:
         chosen = np.flatnonzero(keep(codes))
         ids, frame = ids[chosen], frame[chosen]
@@ -93,10 +110,15 @@ def build(
         for name, variation in variations(model.parameters, spread).items()
         if name in program.defaults
     }
+    own: dict[str, Any] = {}
+    if profiles is not None:
+        rows = profiles.rows(ids)
+        own["composition"] = {guild: shares[rows] for guild, shares in profiles.composition.items()}
     if len(ids):
-        solved, start, outcome = model.baseline(program, drawn)
+        solved, start, outcome = model.baseline(program, drawn, **own)
     else:
         solved, start, outcome = drawn, np.empty((0, len(program.states))), np.empty(0, dtype=np.int64)
+    outcome = np.asarray(outcome, dtype=np.int64)
     return Cohort(
         ids=ids,
         covariates=frame,
@@ -108,8 +130,9 @@ def build(
         start=np.asarray(start, dtype=np.float64),
         states=tuple(program.states),
         weights=np.ones(len(ids)),
-        outcome=np.asarray(outcome, dtype=np.int64),
+        outcome=outcome,
         seed=seed,
+        reasons=_reasons(model, program, solved, outcome),
     )
 
 
@@ -154,6 +177,24 @@ def parameters_of(
             seed=cohort.seed,
         )
     return found
+
+
+def _reasons(
+    model: Model, program: Program, parameters: Mapping[str, ArrayLike], outcome: NDArray[np.int64]
+) -> tuple[str, ...]:
+    """Why people have no untreated state; empty for those who have. They alone are solved again for it."""
+    reasons = [""] * len(outcome)
+    lost = np.flatnonzero(outcome)
+    if len(lost):
+        from opiome.model import untreated
+
+        again = {
+            name: np.broadcast_to(np.asarray(values, dtype=np.float64), outcome.shape)[lost]
+            for name, values in parameters.items()
+        }
+        for row, reason in zip(lost, untreated(model, program, again).reasons, strict=True):
+            reasons[row] = reason
+    return tuple(reasons)
 
 
 def _labels(marginal: Marginal, values: NDArray[np.float64]) -> NDArray[np.float64] | list[str]:

@@ -29,6 +29,7 @@ class Cohort:
         ids: patient numbers, shape (n,). A number is a person: the same seed gives the same person in every
             arm, chunk and study size.
         covariates: polars frame of n rows, the units of ``covariates.tsv``; categories as their labels.
+            People with a stool profile also have its ``sample`` and ``subject``.
         codes: the same covariates as numbers (categories as positions), id to shape (n,).
         parameters: parameter id to values, shape (n,), in the parameter's own unit.
         start: state of the untreated steady state, shape (n, n_states), in the model's units.
@@ -36,6 +37,7 @@ class Cohort:
         weights: how many people each one stands for, shape (n,).
         outcome: outcome of the baseline solution, shape (n,); 0 is OK.
         seed: the study seed that drew them.
+        reasons: why people have no untreated state, shape (n,); empty for the others. () if not known.
     """
 
     ids: NDArray[np.int64]
@@ -47,6 +49,7 @@ class Cohort:
     weights: NDArray[np.float64]
     outcome: NDArray[np.int64]
     seed: int
+    reasons: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -71,6 +74,7 @@ class Cohort:
             weights=self.weights[index],
             outcome=self.outcome[index],
             seed=self.seed,
+            reasons=tuple(self.reasons[i] for i in index) if self.reasons else (),
         )
 
     @classmethod
@@ -91,6 +95,7 @@ class Cohort:
             weights=np.concatenate([part.weights for part in parts]),
             outcome=np.concatenate([part.outcome for part in parts]),
             seed=head.seed,
+            reasons=tuple(reason for part in parts for reason in part.reasons),
         )
 
     def write(self, path: str | Path, *, overwrite: bool = False) -> None:

@@ -31,8 +31,8 @@ def sample_patients(analysis: Analysis, per: str = "sample") -> pl.DataFrame:
     """One patient per accepted sample, or (``per="person"``) one per person with the mean of their samples.
 
     ``composition_G*`` sums to 1 and has its zeros replaced, so that any model can start from it;
-    ``observed_G*`` are the fractions as seen. ``weight`` is one over the number of accepted samples of the
-    same person.
+    ``observed_G*`` are the fractions as seen. ``represents`` is one over the number of accepted samples of
+    the same person.
     """
     import polars as pl
 
@@ -61,7 +61,7 @@ def sample_patients(analysis: Analysis, per: str = "sample") -> pl.DataFrame:
         "patient": np.arange(len(rows), dtype=np.int64),
         "sample": [profile.samples[i] for i in rows],
         "subject": subjects,
-        "weight": [1.0 / count.get(subject, 1) for subject in subjects],
+        "represents": [1.0 / count.get(subject, 1) for subject in subjects],
     }
     if times is not None:
         frame["time"] = [times[i] for i in rows]
@@ -104,7 +104,7 @@ def drawn_patients(distribution: GuildDistribution, n: int, seed: int) -> pl.Dat
             "patient": np.arange(n, dtype=np.int64),
             "sample": [f"drawn-{i}" for i in range(n)],
             "subject": [f"drawn-{i}" for i in range(n)],
-            "weight": np.ones(n),
+            "represents": np.ones(n),
             **{name: composition[:, k] for k, name in enumerate(COMPOSITION)},
             **{f"observed_{guild}": drawn[:, k] for k, guild in enumerate(GUILDS)},
         }
@@ -163,8 +163,19 @@ def read_cohort(path: str | os.PathLike[str]) -> pl.DataFrame:
     import polars as pl
 
     file = Path(path)
+    if not file.is_file():
+        raise CohortError(
+            Problem(
+                "is a folder" if file.is_dir() else "is not there",
+                file=file,
+                expected="a Parquet file of `opiome profile`",
+                remedy=f"name {file / 'cohort.parquet'}"
+                if (file / "cohort.parquet").exists()
+                else "make it with `opiome profile TABLE --out FOLDER`",
+            )
+        )
     try:
-        table = pl.read_parquet(file)
+        table = pl.read_parquet(file, glob=False)
     except (OSError, pl.exceptions.PolarsError) as error:
         raise CohortError(
             Problem(
@@ -197,7 +208,17 @@ def read_cohort(path: str | os.PathLike[str]) -> pl.DataFrame:
                 expected="one row per patient",
             )
         )
-    x = table.select(pl.col(COMPOSITION).cast(pl.Float64)).to_numpy()
+    try:
+        x = table.select(pl.col(COMPOSITION).cast(pl.Float64)).to_numpy()
+    except pl.exceptions.PolarsError:
+        wrong_type = Problem(
+            "holds text where fractions should be",
+            file=file,
+            field="composition_G1..G7",
+            expected="numbers",
+            remedy="make it with `opiome profile TABLE --out FOLDER`",
+        )
+        raise CohortError([*problems, wrong_type]) from None
     wrong = ~np.isfinite(x).all(axis=1) | (x < 0).any(axis=1) | (np.abs(x.sum(axis=1) - 1.0) > _SUM_TOLERANCE)
     problems += [
         Problem(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from opiome.model._baseline import Untreated, untreated
     from opiome.model._explain import explain_in as explain
     from opiome.model._lint import Finding, lint
     from opiome.model._load import load
@@ -20,11 +21,13 @@ __all__ = [
     "Model",
     "Scenario",
     "ScenarioValues",
+    "Untreated",
     "explain",
     "lint",
     "load",
     "read_scenarios",
     "run_scenarios",
+    "untreated",
 ]
 
 _HOME = {
@@ -32,11 +35,13 @@ _HOME = {
     "Model": ("_model", "Model"),
     "Scenario": ("_scenario", "Scenario"),
     "ScenarioValues": ("_scenario", "ScenarioValues"),
+    "Untreated": ("_baseline", "Untreated"),
     "explain": ("_explain", "explain_in"),
     "lint": ("_lint", "lint"),
     "load": ("_load", "load"),
     "read_scenarios": ("_scenario", "read_scenarios"),
     "run_scenarios": ("_scenario", "run_scenarios"),
+    "untreated": ("_baseline", "untreated"),
 }
 
 

@@ -12,6 +12,7 @@ import operator
 import re
 from collections.abc import Callable, Iterator, Mapping  # noqa: TC003  # pydantic resolves the annotations
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -20,6 +21,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    ValidationInfo,
     WithJsonSchema,
     model_validator,
 )
@@ -27,7 +29,17 @@ from pydantic import (
 from opiome.errors import InputError, Problem
 from opiome.units import hours
 
-__all__ = ["Condition", "Covariate", "Duration", "Part", "Test", "Window", "WindowText"]
+__all__ = [
+    "CohortFile",
+    "CohortPath",
+    "Condition",
+    "Covariate",
+    "Duration",
+    "Part",
+    "Test",
+    "Window",
+    "WindowText",
+]
 
 _DAY = 24.0
 _WEEK = 7.0 * _DAY
@@ -177,6 +189,42 @@ WindowText = Annotated[
             "pattern": r"^\s*([Ww]eeks?|[Dd]ays?)\s+\d+\s*((-|to)\s*\d+\s*)?$",
             "description": "Weeks or days of treatment, counted from 1, both ends included",
             "examples": ["weeks 11-12", "week 1", "days 1-14"],
+        }
+    ),
+]
+
+
+@dataclass(frozen=True)
+class CohortFile:
+    """A cohort file: ``text`` as the study writes it, ``file`` where it is, seen from the study file."""
+
+    text: str
+    file: Path
+
+
+def _read_cohort_file(given: object, info: ValidationInfo) -> CohortFile:
+    if isinstance(given, CohortFile):
+        return given
+    if not isinstance(given, str) or not given.strip():
+        raise InputError(
+            Problem(
+                f"'{given}' is not the path of a file",
+                expected="a cohort file of `opiome profile`, such as 'my-cohort/cohort.parquet'",
+            )
+        )
+    return CohortFile(given, Path((info.context or {}).get("folder", ".")) / given)
+
+
+CohortPath = Annotated[
+    CohortFile,
+    BeforeValidator(_read_cohort_file),
+    PlainSerializer(lambda cohort: cohort.text, return_type=str),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "description": "A cohort file of `opiome profile`; the path is relative to the study file",
+            "examples": ["my-cohort/cohort.parquet"],
         }
     ),
 ]

@@ -92,7 +92,7 @@ def read_study(path: Path, model: Model | None = None) -> tuple[Study | None, li
         return None, [*problems, Problem(what, file=path, line=1, expected=expected)]
     study: Study | None = None
     try:
-        study = Study.model_validate(document.data)
+        study = Study.model_validate(document.data, context={"folder": path.parent})
     except ValidationError as error:
         problems += _problems.of_validation(error, document)
     problems += _rules.check(study, document, _model(model, problems))

@@ -73,12 +73,14 @@ def patient(
         )
     setting = settle(study, seed, 1, model, 1)
     changed = overrides(study.population.covariates)
-    cohort = people.build(setting.model, changed, 1, setting.seed, number, program=setting.program)
+    cohort = people.build(
+        setting.model, changed, 1, setting.seed, number, program=setting.program, profiles=setting.profiles
+    )
     taking = setting.therapy.draw(cohort.ids)
     group = Group.arrive(cohort.ids, setting.lead, setting.days, len(setting.watch.names))
     hours: list[NDArray[np.float64]] = []
     if cohort.outcome[0]:
-        raise _lost(study, number, "has no untreated steady state")
+        raise _lost(study, number, f"has no untreated steady state ({cohort.reasons[0]})")
     run = through_run_in(setting, cohort, taking, group, hours)
     one = np.zeros(1, dtype=np.intp)
     entered = Accepted(cohort, taking, group, np.asarray(run.states), one, 1)

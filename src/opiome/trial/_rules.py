@@ -9,7 +9,8 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from opiome import regimen
-from opiome.errors import DoseError, Problem, nearest
+from opiome.cohort import Profiles
+from opiome.errors import CohortError, DoseError, Problem, nearest
 from opiome.trial._endpoint_fields import DIARY_QUANTITIES
 from opiome.trial._problems import problem_at
 
@@ -35,6 +36,7 @@ def check(study: Study | None, document: Document, model: Model | None) -> list[
         if model is not None:
             found += _covariates(study, model)
             found += _observables(study, model)
+            found += _cohort_file(study, model)
             if not found:
                 found += _slots(study, model)
     return [problem_at(document, path, problem) for path, problem in found]
@@ -228,12 +230,32 @@ def _covariates(study: Study, model: Model) -> Found:
             yield ("population", "eligibility", i), _near(condition.quantity, known, "covariate")
 
 
+def _cohort_file(study: Study, model: Model) -> Found:
+    given = study.population.cohort
+    if given is None:
+        return
+    try:
+        Profiles.read(given.file, model)
+    except CohortError as error:
+        for problem in error.problems:
+            row = f" in row {problem.line}" if problem.line else ""
+            message = f"the cohort file {given.file} cannot be used{row}: {problem.message}"
+            yield ("population", "cohort"), problem.at(message=message, line=None, column=None)
+
+
 def _observables(study: Study, model: Model) -> Found:
     known = model.observables["id"].to_list()
     for i, endpoint in enumerate(study.endpoints):
         if endpoint.rule == "measured" and endpoint.params.observable not in known:
-            path: Steps = ("endpoints", i, "params", "observable")
-            yield path, _near(endpoint.params.observable, known, "observable")
+            near = nearest(endpoint.params.observable, known)
+            yield (
+                ("endpoints", i, "params", "observable"),
+                Problem(
+                    f"unknown observable '{endpoint.params.observable}'",
+                    expected="one of the model's (`opiome model list observables`)",
+                    remedy=f"did you mean '{near}'?" if near else None,
+                ),
+            )
 
 
 def _slots(study: Study, model: Model) -> Found:

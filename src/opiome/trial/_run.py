@@ -190,6 +190,7 @@ def _manifest(setting: Setting, accepted: Accepted, collected: _Collected, *, tw
         "versions": {"python": platform.python_version()} | {name: _version(name) for name in _PACKAGES},
         "seed": setting.seed,
         "study": study.model_dump(mode="json"),
+        "cohort_file": _cohort_file(setting),
         "study_sha256": hashlib.sha256(text.encode()).hexdigest(),
         "model": {"species": setting.model.species, "sha256": setting.model.sha256},
         "tables_sha256": {
@@ -208,6 +209,13 @@ def _manifest(setting: Setting, accepted: Accepted, collected: _Collected, *, tw
         },
         "nonspecific_effect": setting.nonspecific_effect,
     }
+
+
+def _cohort_file(setting: Setting) -> dict[str, Any] | None:
+    profiles, given = setting.profiles, setting.study.population.cohort
+    if profiles is None or given is None:
+        return None
+    return {"file": given.text, "sha256": profiles.sha256, "people": len(profiles)}
 
 
 def _version(package: str) -> str | None:

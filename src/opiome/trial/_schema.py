@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from opiome.errors import InputError
 from opiome.trial._endpoint_fields import Endpoint  # noqa: TC001  # pydantic reads it at run time
-from opiome.trial._fields import Covariate, Duration, Part, Test
+from opiome.trial._fields import CohortPath, Covariate, Duration, Part, Test
 
 __all__ = [
     "Arm",
@@ -48,14 +48,29 @@ FOUR_WEEKS = 28 * 24.0
 
 
 class Population(Part):
-    """Who is asked to take part."""
+    """Who is asked to take part. A plain text is the path of a cohort file."""
 
+    cohort: CohortPath | None = None
+    """Real people: each row's bacteria and covariates; the rest is drawn. Rows are taken in order."""
+    reuse: bool = True
+    """Whether rows are used again, for new people with the same profile, when all have been tried."""
     covariates: dict[Identifier, Covariate] = Field(default_factory=dict)
     """Covariates that differ from the model's own table: a new median, or a distribution."""
     eligibility: tuple[Test, ...] = ()
     """Conditions on covariates (age 18-80)."""
     entry: tuple[Test, ...] = ()
     """Conditions on the simulated run-in diary (sbm_per_week < 3)."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_path(cls, given: Any) -> Any:  # noqa: ANN401  # whatever the file holds
+        return {"cohort": given} if isinstance(given, str) else given
+
+    @model_validator(mode="after")
+    def _reuse_of_what(self) -> Self:
+        if not self.reuse and self.cohort is None:
+            raise InputError("'reuse' says how often the rows of 'cohort' are used, and there is no 'cohort'")
+        return self
 
     def overrides(self) -> dict[str, dict[str, Any]]:
         """Covariate id to the columns of ``covariates.tsv`` that differ, as ``cohort.build`` takes them."""
@@ -215,7 +230,7 @@ class Published(Part):
     arm: Identifier
     """The name of the arm."""
     against: Identifier | None = None
-    """The reference arm, where the value is the difference of 'arm' from it; left out, it is the arm's own."""
+    """The reference arm, where the value is the difference of 'arm' from it; left out, the arm's own."""
     value: float
     """The published value, in the endpoint's unit."""
     low: float | None = None
@@ -298,6 +313,8 @@ def json_schema() -> dict[str, Any]:
     schema = Study.model_json_schema(mode="validation")
     median = {"type": "number", "description": "A new median (bernoulli: probability)"}
     schema["$defs"]["Covariate"] = {"anyOf": [median, schema["$defs"]["Covariate"]]}
+    file = schema["$defs"]["Population"]["properties"]["cohort"]["anyOf"][0]
+    schema["$defs"]["Population"] = {"anyOf": [file, schema["$defs"]["Population"]]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "https://opiome.org/schema/study-1.json",

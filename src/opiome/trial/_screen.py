@@ -84,7 +84,7 @@ def screen(setting: Setting, needed: int, progress: Callable[[int], None]) -> Ac
         CohortError: not enough of the allowed number of candidates qualify; the message says why most failed.
     """
     _check_criteria(setting)
-    limit = setting.study.screening.attempts * needed
+    limit = _limit(setting, needed)
     tried: list[_Tried] = []
     found = first = 0
     while found < needed:
@@ -100,13 +100,35 @@ def screen(setting: Setting, needed: int, progress: Callable[[int], None]) -> Ac
     return _first(tried, needed)
 
 
+def _limit(setting: Setting, needed: int) -> int:
+    """The most candidates that may be tried."""
+    limit, profiles = setting.study.screening.attempts * needed, setting.profiles
+    if profiles is None or setting.study.population.reuse:
+        return limit
+    if len(profiles) < needed:
+        raise CohortError(
+            Problem(
+                f"the cohort file {profiles.file} holds {len(profiles)} people; the trial needs {needed}",
+                file=setting.study.name,
+                field="population.reuse",
+                expected=f"at least {needed} people, or 'reuse: true'",
+                remedy="ask for fewer patients (--patients), or let rows be used again",
+            )
+        )
+    return min(limit, len(profiles))
+
+
 def _try(setting: Setting, first: int, n: int) -> _Tried:
     study, therapy = setting.study, setting.therapy
     numbers = np.arange(first, first + n, dtype=np.int64)
     taking = therapy.draw(numbers)
     changed = overrides(study.population.covariates)
-    codes, _ = people.people(setting.model, changed, numbers, setting.seed)
+    profiles = setting.profiles
+    codes, _ = people.people(setting.model, changed, numbers, setting.seed, profiles=profiles)
     reasons = _ineligible(study, {**codes, "ome": taking.ome})
+    if profiles is not None:
+        unfit = [profiles.unfit[row] for row in profiles.rows(numbers)]
+        reasons = [first or second for first, second in zip(unfit, reasons, strict=True)]
     eligible = np.array([not reason for reason in reasons])
     cohort = people.build(
         setting.model,
@@ -116,11 +138,13 @@ def _try(setting: Setting, first: int, n: int) -> _Tried:
         first,
         program=setting.program,
         keep=lambda _: eligible,
+        profiles=profiles,
     )
     rows = np.flatnonzero(eligible)
     solved = cohort.outcome == 0
-    for row in rows[~solved]:
-        reasons[row] = "baseline not solved"
+    for lost, candidate in zip(np.flatnonzero(~solved), rows[~solved], strict=True):
+        why = cohort.reasons[lost].partition(":")[0]  # what follows is advice
+        reasons[candidate] = f"baseline not solved ({why})"
     cohort, rows = cohort.take(solved), rows[solved]
     taking = taking.take(rows)
     group = Group.arrive(cohort.ids, setting.lead, setting.days, len(setting.watch.names))

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from opiome.errors import Problem, StudyError
 from opiome.trial._numbers import diary_numbers
+from opiome.trial._population import profiles
 from opiome.trial._therapy import Therapy
 from opiome.trial._watch import Watch
 
 if TYPE_CHECKING:
+    from opiome.cohort import Profiles
     from opiome.engine import Program
     from opiome.model import Model
     from opiome.trial._numbers import DiaryNumbers
@@ -26,8 +28,9 @@ _DAY = 24.0
 class Setting:
     """What all phases of a run share.
 
-    ``watch`` says what is recorded, ``lead`` and ``days`` the days of the run-in and of the
-    whole diary, ``chunk`` the most patients that are simulated at once.
+    ``profiles`` are the people of the study's cohort file, ``watch`` says what is recorded, ``lead`` and
+    ``days`` the days of the run-in and of the whole diary, ``chunk`` the most patients that are simulated at
+    once.
     """
 
     study: Study
@@ -41,6 +44,7 @@ class Setting:
     seed: int
     threads: int
     chunk: int
+    profiles: Profiles | None = None
 
     @property
     def nonspecific_effect(self) -> float:
@@ -73,6 +77,7 @@ def settle(study: Study, seed: int | None, threads: int | None, model: Model | N
         seed=number,
         threads=threads or os.cpu_count() or 1,
         chunk=chunk,
+        profiles=profiles(study, model),
     )
 
 

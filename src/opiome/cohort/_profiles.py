@@ -1,0 +1,159 @@
+"""People with stool profiles of their own: the cohort file of ``opiome profile`` as a population."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from opiome.cohort._marginal import Marginal, marginals
+from opiome.errors import CohortError, Problem
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+    from numpy.typing import NDArray
+
+    from opiome.model import Model
+
+__all__ = ["Profiles"]
+
+_MADE_BY = "make it with `opiome profile TABLE --out FOLDER`"
+
+
+@dataclass(frozen=True, eq=False)
+class Profiles:
+    """The people of a cohort file, in the order of its rows.
+
+    Virtual patient ``k`` has row ``k`` modulo the number of rows. When the rows are used up they are used
+    again in the same order: the next patient is a new person, drawn anew in everything that the file does
+    not say, with the same bacteria and the same covariates of the file.
+
+    Attributes:
+        file: where they come from.
+        sha256: of the file.
+        samples: the sample of each row, shape (k,).
+        subjects: the person whose sample it is, shape (k,).
+        composition: guild id to its share of stool bacteria, shape (k,).
+        covariates: covariate id to numbers, shape (k,); NaN where the file does not say.
+        unfit: why a row cannot be a patient of the model, shape (k,); empty where it can.
+    """
+
+    file: Path
+    sha256: str
+    samples: tuple[str, ...]
+    subjects: tuple[str, ...]
+    composition: Mapping[str, NDArray[np.float64]]
+    covariates: Mapping[str, NDArray[np.float64]]
+    unfit: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    def rows(self, patients: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The row of each numbered patient, shape (n,)."""
+        return patients % len(self)
+
+    def completed(
+        self, patients: NDArray[np.int64], drawn: Mapping[str, NDArray[np.float64]]
+    ) -> dict[str, NDArray[np.float64]]:
+        """The covariates of numbered patients: what the file says, and what was drawn where it is silent."""
+        rows = self.rows(patients)
+        found = dict(drawn)
+        for name, values in self.covariates.items():
+            own = values[rows]
+            found[name] = np.where(np.isnan(own), drawn[name], own)
+        return found
+
+    @classmethod
+    def read(cls, path: str | Path, model: Model) -> Self:
+        """Read a cohort file for a model; columns named after covariates of the model are the people's own.
+
+        Raises:
+            CohortError: with every problem of the file.
+        """
+        from opiome.microbiome import GUILDS, read_cohort
+
+        file = Path(path)
+        table = read_cohort(file)
+        guilds = list(model.guilds["id"])
+        if guilds != list(GUILDS):
+            raise CohortError(
+                Problem(
+                    f"holds the guilds {', '.join(GUILDS)}, and the model {', '.join(guilds)}",
+                    file=file,
+                    remedy="use a model with these guilds",
+                )
+            )
+        spread = marginals(model.covariates)
+        told = {name: _numbers(table, spread[name], file) for name in spread if name in table.columns}
+        problems = [value for value in told.values() if isinstance(value, Problem)]
+        if problems:
+            raise CohortError(problems)
+        codes = {name: value for name, value in told.items() if not isinstance(value, Problem)}
+        unfit = [_unfit(codes, spread, row) for row in range(table.height)]
+        return cls(
+            file=file,
+            sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+            samples=_texts(table, "sample"),
+            subjects=_texts(table, "subject" if "subject" in table.columns else "sample"),
+            composition={name: table[f"composition_{name}"].cast(float).to_numpy() for name in guilds},
+            covariates=codes,
+            unfit=tuple(unfit),
+        )
+
+
+def _texts(table: pl.DataFrame, column: str) -> tuple[str, ...]:
+    """A column of names; the patient's number where the file has no such column."""
+    cells = table[column if column in table.columns else "patient"].to_list()
+    return tuple("" if cell is None else str(cell) for cell in cells)
+
+
+def _numbers(table: pl.DataFrame, marginal: Marginal, file: Path) -> NDArray[np.float64] | Problem:
+    """A covariate as numbers; categories (labels, or the numbers that they look like) as their positions.
+
+    Labels that the model does not know become -1, which no covariate can be.
+    """
+    import polars as pl
+
+    column = table[marginal.id]
+    if marginal.distribution == "categorical":
+        labels = [label for label, _ in marginal.values]
+        told = [f"{cell:g}" if isinstance(cell, float) else cell for cell in column.to_list()]
+        places = [math.nan if cell is None else _place(labels, str(cell)) for cell in told]
+        return np.array(places, dtype=np.float64)
+    try:
+        return column.cast(pl.Float64).fill_null(math.nan).to_numpy()
+    except pl.exceptions.PolarsError:
+        return Problem(
+            f"the column '{marginal.id}' is a covariate of the model and not a number in every row",
+            file=file,
+            field=marginal.id,
+            expected="numbers, empty where unknown",
+            remedy=f"rename or remove the column, or {_MADE_BY}",
+        )
+
+
+def _place(labels: list[str], cell: str) -> float:
+    return float(labels.index(cell)) if cell in labels else -1.0
+
+
+def _unfit(codes: Mapping[str, NDArray[np.float64]], spread: Mapping[str, Marginal], row: int) -> str:
+    """The first covariate of a row that the model does not know how to be; empty if there is none."""
+    for name, values in codes.items():
+        value, marginal = values[row], spread[name]
+        if math.isnan(value):
+            continue
+        if marginal.distribution == "categorical":
+            if value < 0:
+                return f"{name} of the profile not one of {', '.join(label for label, _ in marginal.values)}"
+        elif marginal.distribution == "bernoulli" and value not in {0.0, 1.0}:
+            return f"{name} of the profile neither 0 nor 1"
+        elif not marginal.lower <= value <= marginal.upper:
+            return f"{name} of the profile outside {marginal.lower:g} to {marginal.upper:g}"
+    return ""
