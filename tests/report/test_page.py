@@ -253,7 +253,16 @@ def test_a_report_that_cannot_be_written_is_told(results, tmp_path):
 
 
 def test_the_public_names():
-    assert report.__all__ == ["html", "knockout_html", "knockout_summary", "picture", "summary"]
+    assert report.__all__ == [
+        "biology_pages",
+        "html",
+        "knockout_html",
+        "knockout_summary",
+        "picture",
+        "summary",
+        "validation_page",
+        "validation_picture",
+    ]
     assert all(callable(getattr(report, name)) for name in report.__all__)
 
 

@@ -13,8 +13,18 @@ if TYPE_CHECKING:
     from opiome.report._page import html
     from opiome.report._picture import picture
     from opiome.report._terminal import summary
+    from opiome.report._validation import validation_page, validation_picture
 
-__all__ = ["biology_pages", "html", "knockout_html", "knockout_summary", "picture", "summary"]
+__all__ = [
+    "biology_pages",
+    "html",
+    "knockout_html",
+    "knockout_summary",
+    "picture",
+    "summary",
+    "validation_page",
+    "validation_picture",
+]
 
 _HOMES = {
     "biology_pages": "opiome.report._biology_pages",
@@ -23,6 +33,8 @@ _HOMES = {
     "knockout_summary": "opiome.report._knockout",
     "picture": "opiome.report._picture",
     "summary": "opiome.report._terminal",
+    "validation_page": "opiome.report._validation",
+    "validation_picture": "opiome.report._validation",
 }
 
 

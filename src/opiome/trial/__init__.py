@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from opiome.trial._run import Progress, run
     from opiome.trial._schema import Study
     from opiome.trial._twins import Twins
+    from opiome.trial._validate import Validation, validate
 
 __all__ = [
     "QUANTITIES",
@@ -27,6 +28,7 @@ __all__ = [
     "Results",
     "Study",
     "Twins",
+    "Validation",
     "answers",
     "lint",
     "load_study",
@@ -34,6 +36,7 @@ __all__ = [
     "quantity",
     "run",
     "shipped_studies",
+    "validate",
 ]
 
 _HOME = {
@@ -47,6 +50,7 @@ _HOME = {
     "Results": "_results",
     "Study": "_schema",
     "Twins": "_twins",
+    "Validation": "_validate",
     "answers": "_endpoints",
     "lint": "_lint",
     "load_study": "_load",
@@ -54,6 +58,7 @@ _HOME = {
     "quantity": "_quantities",
     "run": "_run",
     "shipped_studies": "_load",
+    "validate": "_validate",
 }
 
 

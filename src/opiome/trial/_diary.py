@@ -94,7 +94,7 @@ class Diary:
             recorded has no counts.
         followed: hours since randomisation until which each patient was followed, shape (n,).
         movements: the recorded movements.
-        measured: what the clinic measured beside the diary: observables by id, as daily means of shape (n, d),
+        measured: what the clinic measured beside the diary: observables by id, daily means of shape (n, d),
             NaN once a patient has left. Only those that an endpoint asks for.
     """
 
