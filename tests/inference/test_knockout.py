@@ -55,6 +55,16 @@ def test_acute_leaves_the_run_in_as_it_was(twins, whole):
     assert without[:, :, before].sum() > old[:, :, before].sum()
 
 
+def test_the_untreated_person_is_as_observed_whatever_arrow_is_off(twins, model):
+    program, people = twins.setting.program, twins.accepted.cohort.take([0, 1])
+    seen = [program.outputs.index(name) for name in ("bm_rate", "nrs", "whole_gut_transit", "plasma_lps")]
+    observed = program.evaluate(people.start, people.parameters)[:, seen]
+    for gate in model.edges["gate"]:
+        parameters, start, outcome = model.baseline(program, {**people.parameters, gate: np.zeros(2)})
+        assert not outcome.any(), gate
+        assert program.evaluate(start, parameters)[:, seen] == pytest.approx(observed, rel=1e-6), gate
+
+
 def test_without_the_antagonist_s_arrow_both_arms_are_one(frame):
     row = frame.filter(edge="pamora_enteric", endpoint="sbm", reference="placebo").row(0, named=True)
     assert row["before"] > 0
