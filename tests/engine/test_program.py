@@ -154,3 +154,19 @@ def test_importing_the_engine_is_cheap():
         ).stdout.strip()
         == "[]"
     )
+
+
+def test_a_program_travels_between_processes(gut):
+    import pickle
+
+    program = engine.compile(gut)
+    again = pickle.loads(pickle.dumps(program))  # noqa: S301 - its own bytes
+    start = program.start({})
+    assert np.array_equal(again.rhs(start, {}), program.rhs(start, {}))
+
+
+def test_missing_machine_code_is_refused_and_not_called(gut):
+    from opiome.errors import EngineError
+
+    with pytest.raises(EngineError, match="lacks `nothing`"):
+        engine.compile(gut)._code.address("nothing")
