@@ -168,8 +168,8 @@ def write(  # noqa: PLR0917 - the parts of one page
         "Rates are per second of processor time.",
         f"opiome's model: {days} days, a dose every 12 h, sha256 `{case.sha256[:16]}`.",
         "",
-        "libRoadRunner runs as it comes (CVODE, BDF, numerical Jacobian), restarted at each dose, on the model without the "
-        "rules that only observe; loading it is not timed (about 35 s of processor time for opiome's model). "
+        "libRoadRunner runs as it comes (CVODE, BDF, numerical Jacobian), restarted at each dose, on the model",
+        "without the rules that only observe; loading it is not timed (about 35 s for opiome's model).",
         "Not measured here: AMICI, COPASI, diffrax, heyoka, numbalsoda.",
         "",
         "| case | engine | rtol | worst error | patients/s/core | failed |",
