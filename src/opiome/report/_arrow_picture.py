@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["arrow_picture"]
 
-_WIDTH, _BOX, _TALL, _STEP = 700.0, 170.0, 40.0, 54.0
+_WIDTH, _BOX, _TALL, _GAP, _APART = 700.0, 170.0, 40.0, 14.0, 13.0
 
 
 def arrow_picture(edges: Sequence[Mapping[str, Any]], names: Mapping[str, str], key: str) -> str:
@@ -27,22 +27,21 @@ def arrow_picture(edges: Sequence[Mapping[str, Any]], names: Mapping[str, str], 
     """
     if not edges:
         return ""
-    left = list(dict.fromkeys(edge["from"] for edge in edges))
-    right = list(dict.fromkeys(edge["to"] for edge in edges))
-    height = _STEP * max(len(left), len(right)) + 10
-    at = [
-        {node: 5 + (height - 10) * (place + 0.5) / len(column) for place, node in enumerate(column)}
-        for column in (left, right)
+    ends = [
+        {node: [e for e in edges if e[side] == node] for node in dict.fromkeys(edge[side] for edge in edges)}
+        for side in ("from", "to")
     ]
-    leaving = {node: [e for e in edges if e["from"] == node] for node in left}
-    coming = {node: [e for e in edges if e["to"] == node] for node in right}
+    tall = [{node: max(_TALL, _APART * len(own) + 10) for node, own in column.items()} for column in ends]
+    height = max(sum(column.values()) + _GAP * len(column) for column in tall)
+    at = [_places(column, height) for column in tall]
+    leaving, coming = ends
     parts = []
     for edge in edges:
         start = (_BOX, at[0][edge["from"]] + _spread(leaving[edge["from"]], edge))
         end = (_WIDTH - _BOX - TIP, at[1][edge["to"]] + _spread(coming[edge["to"]], edge))
         parts.append(_arrow(edge, start, end, names))
-    parts += [_box(names.get(node, node), 0.0, y) for node, y in at[0].items()]
-    parts += [_box(names.get(node, node), _WIDTH - _BOX, y) for node, y in at[1].items()]
+    parts += [_box(names.get(node, node), 0.0, y, tall[0][node]) for node, y in at[0].items()]
+    parts += [_box(names.get(node, node), _WIDTH - _BOX, y, tall[1][node]) for node, y in at[1].items()]
     told = "; ".join(
         f"{names.get(e['from'], e['from'])} {SIGNS.get(e['sign'], e['sign'])} {names.get(e['to'], e['to'])}"
         for e in edges
@@ -59,10 +58,20 @@ def arrow_picture(edges: Sequence[Mapping[str, Any]], names: Mapping[str, str], 
     )
 
 
+def _places(column: Mapping[str, float], height: float) -> dict[str, float]:
+    """The middles of a column's nodes, the free height shared out evenly between them."""
+    room = (height - sum(column.values())) / len(column)
+    found, y = {}, room / 2
+    for node, own in column.items():
+        found[node] = y + own / 2
+        y += own + room
+    return found
+
+
 def _spread(together: Sequence[Mapping[str, Any]], edge: Mapping[str, Any]) -> float:
     """How far from a node's middle an edge ends, so that several do not lie on each other."""
     place = [e["id"] for e in together].index(edge["id"])
-    return (place - (len(together) - 1) / 2) * min(11.0, (_TALL - 8) / len(together))
+    return (place - (len(together) - 1) / 2) * _APART
 
 
 def _arrow(
@@ -85,7 +94,7 @@ def _arrow(
     )
 
 
-def _box(label: str, x: float, y: float) -> str:
+def _box(label: str, x: float, y: float, tall: float) -> str:
     lines = textwrap.wrap(label, 22)[:2]
     texts = [
         element(
@@ -100,6 +109,6 @@ def _box(label: str, x: float, y: float) -> str:
         for place, line in enumerate(lines)
     ]
     box = element(
-        "rect", x=x + 1, y=y - _TALL / 2, width=_BOX - 2, height=_TALL, rx=5, fill="#fff", stroke=MUTED
+        "rect", x=x + 1, y=y - tall / 2, width=_BOX - 2, height=tall, rx=5, fill="#fff", stroke=MUTED
     )
     return element("g", box, *texts)
