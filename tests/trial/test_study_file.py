@@ -101,18 +101,12 @@ def test_the_small_study_is_read(tmp_path, model):
 
 @pytest.mark.parametrize("name", sorted(shipped_studies()))
 def test_shipped_studies_are_sound(name, model):
-    assert lint(name, model) == []
-    study = load_study(name, model)
+    study = load_study(name, model)  # with a problem it raises
     assert study.name == name
     assert shipped_studies()[name].title == study.title
     assert study.background.duration >= 28 * 24
-
-
-def test_no_published_value_is_without_source_and_evidence(model):
-    for name in shipped_studies():
-        study = load_study(name, model)
-        assert study.published
-        assert all(result.source in study.sources for result in study.published)
+    assert study.published
+    assert all(result.source in study.sources for result in study.published)
 
 
 def test_json_schema_is_that_of_the_models():

@@ -125,14 +125,6 @@ def test_an_observable_that_is_not_there(tmp_path, shipped):
         trial.load_study(file, shipped)
 
 
-@pytest.mark.parametrize("name", sorted(trial.shipped_studies()))
-def test_every_shipped_study_is_sound(name, shipped):
-    assert trial.lint(name, shipped) == []
-    study = trial.load_study(name, shipped)
-    assert study.name == name
-    assert study.published
-
-
 def test_chosen_studies_of_the_library_run(tmp_path, shipped):
     found = trial.validate(CHOSEN, tmp_path, 4, model=shipped, threads=2)
     assert found.failed == {}

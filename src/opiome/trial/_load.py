@@ -30,12 +30,14 @@ class Shipped:
 
 def shipped_studies() -> dict[str, Shipped]:
     """The studies that come with opiome, by name."""
-    found = {}
-    for file in sorted(Path(str(resources.files("opiome") / "studies")).glob("*.yaml")):
-        data = read_yaml(file).data
-        title = data.get("title") if isinstance(data, dict) else None
-        found[file.stem] = Shipped(str(title or ""), file)
-    return found
+    folder = Path(str(resources.files("opiome") / "studies"))
+    return {file.stem: Shipped(_title(file), file) for file in sorted(folder.glob("*.yaml"))}
+
+
+def _title(file: Path) -> str:
+    """The title of a shipped study, on one plain line there; reading 40 files as YAML takes seconds."""
+    with file.open(encoding="utf-8") as lines:
+        return next((line[6:].strip() for line in lines if line.startswith("title:")), "")
 
 
 def find_study(path_or_name: str | Path) -> Path:
