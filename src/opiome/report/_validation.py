@@ -188,8 +188,7 @@ def _row(axes: Axes, row: Row, y: float) -> None:
         [row["published"]], [y], marker="D", markersize=5, markerfacecolor=face, markeredgecolor=INK,
         markeredgewidth=1.1, clip_on=False, zorder=3,
     )  # fmt: skip
-    arm = row["arm_label"] + (" v reference" if row["against"] is not None else "")
-    text = textwrap.shorten(f"{row['label']} · {arm}", _LETTERS, placeholder="…")
+    text = textwrap.shorten(f"{row['label']} · {row['arm_label']}", _LETTERS, placeholder="…")
     digits = decimals(row["unit"], row["estimate"], row["published"])
     spread = f" ({interval(low, high, digits)})" if interval(low, high, digits) else ""
     _write(axes, _LABEL, y, text, MUTED)
