@@ -64,6 +64,24 @@ def test_a_patch_is_an_infusion_that_is_replaced(tables):
     assert list(table.LAG) == [4.7]
 
 
+@pytest.mark.parametrize(
+    ("texts", "end", "hours"),
+    [
+        (["fentanyl patch 25 ug/h every 72 h from day 1 to day 5"], 336, 120),
+        (["fentanyl patch 25 ug/h every 72 h"], 100, 100),
+        (["fentanyl patch 25 ug/h every 72 h", "stop fentanyl on day 3"], 336, 48),
+        (["morphine 2 mg/h over 30 h every 24 h from day 1 to day 3"], 336, 30 + 30 + 24),
+    ],
+)
+def test_a_patch_comes_off_and_a_pump_stops_at_the_end(tables, texts, end, hours):
+    lines = [parse(text, tables) for text in texts]
+    found = events(lines, tables, 0.0, end).to_polars()
+    given = (found["AMT"] * (found["ADDL"] + 1)).sum()
+    assert given == pytest.approx(lines[0].amount() * hours, rel=1e-12)
+    last = found["TIME"] + found["II"] * found["ADDL"] + found["DUR"]
+    assert last.max() <= min(end, 120)
+
+
 def test_an_infusion_lasts_as_long_as_the_phase(tables):
     (dose,) = expanded(events(parse("morphine 2 mg/h intravenous", tables), tables, 24, 72))
     assert dose[1] == "opioid_central"
@@ -172,7 +190,7 @@ def test_more_drugs_than_slots_are_refused_by_name(tables, texts):
         ("oxycodone 20 mg twice daily", 60),
         ("fentanyl patch 25 ug/h every 72 h", 60),
         ("OXN 20 mg bid", 60),
-        ("morphine 10 mg every 4 h as needed", 0),
+        ("morphine IR 10 mg every 4 h as needed", 0),
         ("naldemedine 0.2 mg daily", 0),
         ("placebo", 0),
     ],

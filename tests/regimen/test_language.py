@@ -42,6 +42,10 @@ UNDERSTOOD = [
     ("morphine 30 mg on day 3", "morphine CR", 30, False, None, None, 3, 3, False),
     ("morphine 30 mg once", "morphine CR", 30, False, None, None, 1, None, False),
     ("morphine 30 mg days 2 to 4 daily", "morphine CR", 30, False, 24, None, 2, 4, False),
+    ("morphine 30 mg daily for 5 days from day 3", "morphine CR", 30, False, 24, None, 3, 7, False),
+    ("morphine 30 mg daily on days 1 to 5", "morphine CR", 30, False, 24, None, 1, 5, False),
+    ("fentanyl patch 25 ug/hr every 72 h", "fentanyl TD", 25, True, 72, None, 1, None, False),
+    ("fentanyl patch 25 ug/h once for 3 days", "fentanyl TD", 25, True, None, None, 1, 3, False),
     ("macrogol 17 g weekly", "macrogol oral", 17, False, 168, None, 1, None, False),
 ]
 
@@ -100,6 +104,21 @@ REFUSED = [
     ("stop morphine", [14], "day is missing"),
     ("stop", [5], "drug is missing"),
     ("morphin 30 mgg daily", [1, 12], "unknown drug"),
+    # what would be another dose than the one that was meant
+    ("naldemedine 0.2 mg on days 1 to 5", [34], "frequency is missing"),
+    ("naldemedine 0.2 mg once for 5 days", [35], "frequency is missing"),
+    ("morphine 30 mg daily until day 5 from day 8", [22], "day 5 comes before day 8"),
+    ("morphine 30 mg daily for 2 days on day 4", [33], "'for' and a last day"),
+    ("morphine 30 mg daily from day 3 from day 5", [33], "second first day"),
+    ("morphine 30 mg daily until day 3 until day 5", [34], "second last day"),
+    ("morphine 60 mg/day", [13], "a dose per day ('mg/day') is not one dose"),
+    ("morphine 60 mg/day daily", [13], "a dose per day"),
+    ("fentanyl patch 25 ug/h once", [28], "how long it is given is missing"),
+    ("morphine 10 mg every 4 h", [1], "may be immediate or prolonged release"),
+    ("morphine 10 mg pr every 4 h", [1], "may be immediate or prolonged release"),
+    ("morphine 10 mg as needed", [1], "may be immediate or prolonged release"),
+    ("stop morphine from day 7 to day 9", [34], "stays stopped"),
+    ("stop morphine on day 7 for 3 days", [34], "stays stopped"),
 ]
 
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Dosing", "parse"]
 
 _DAY = 24.0
+_LEAST_PROLONGED_H = 6.0  # prolonged release is labelled for 8, 12 or 24 h
 
 
 @dataclass(frozen=True)
@@ -113,10 +114,13 @@ def parse(text: str, model: Model) -> Dosing:
         if problems:
             raise DoseError(problems)
         return Dosing(text, "placebo", first_day=sentence.first_day, last_day=sentence.last_day)
-    product = _product(sentence, catalogue(model), problems)
+    known = catalogue(model)
+    product = _product(sentence, known, problems)
     dose = None
     if product is not None and sentence.dose is not None:
         dose = _dose(sentence, product, problems)
+    if product is not None:
+        problems += _formulation_problems(sentence, product, known)
     if problems:
         raise DoseError(sorted(problems, key=lambda problem: problem.column or 0))
     return Dosing(
@@ -149,6 +153,25 @@ def _product(sentence: Sentence, known: Catalogue, problems: list[Problem]) -> P
     except DoseError as error:
         problems += error.problems
         return None
+
+
+def _formulation_problems(sentence: Sentence, product: Product, known: Catalogue) -> list[Problem]:
+    """Refuse to guess: a bare name means prolonged release, but hardly ever every 4 h or as needed."""
+    often = sentence.every is not None and sentence.every < _LEAST_PROLONGED_H
+    named = [form for form in sentence.forms if form.key != "pr"]  # prolonged release, or per rectum
+    if product.formulation != "CR" or named or not (often or sentence.as_needed):
+        return []
+    brand = " ".join(word.text for word in sentence.drug).casefold() != product.drug.casefold()
+    if brand or not any(p.drug == product.drug and p.formulation == "IR" for p in known.products):
+        return []
+    how = "as needed" if sentence.as_needed else f"every {sentence.every:g} h"
+    return [
+        Problem(
+            f"{product.drug} {how} may be immediate or prolonged release",
+            column=sentence.drug[0].column,
+            expected=f"'{product.drug} IR' or '{product.drug} CR'",
+        )
+    ]
 
 
 def _dose(sentence: Sentence, product: Product, problems: list[Problem]) -> float | None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["dose_now", "events", "stops"]
 
 _DAY = 24.0
+_SLACK = 1e-9  # h; rounding of days and intervals
 EVERYONE = -1
 GIVE = 1
 
@@ -149,26 +150,37 @@ def _rows(
     last = end if line.last_day is None else min(end, start + line.last_day * _DAY)
     if first >= last:
         return []
-    timing, factor = _timing(line, first, last)
-    timing |= _lag(product, model)
+    lag = _lag(product, model)
     return [
-        {"ID": row, "TIME": first, "AMT": amount * factor * share, "EVID": GIVE, "CMT": state, **timing}
+        {"ID": row, "TIME": time, "AMT": amount * factor * share, "EVID": GIVE, "CMT": state, **timing, **lag}
         for state, share in _states(product, where)
         for row, amount in given
+        for time, factor, timing in _trains(line, first, last)
     ]
 
 
-def _timing(line: Dosing, first: float, last: float) -> tuple[dict[str, float | int], float]:
-    """The timing columns, and what an amount (or rate) is multiplied by to give ``AMT``."""
-    repeat: dict[str, float | int] = {}
-    if line.every is not None:
-        # a dose that falls on the end belongs to the next phase
-        count = math.ceil((last - first) / line.every - 1e-9)
-        repeat = {"II": line.every, "ADDL": count - 1} if count > 1 else {}
+def _trains(line: Dosing, first: float, last: float) -> list[tuple[float, float, dict[str, float | int]]]:
+    """Trains of doses: time of the first, what an amount (or rate) is multiplied by, and the timing columns.
+
+    A patch is taken off and a pump stopped at the end, so the last ones may be shorter than the others.
+    """
+    # a dose that falls on the end belongs to the next phase
+    count = math.ceil((last - first) / line.every - 1e-9) if line.every is not None else 1
     if not line.rate:
-        return repeat | ({"DUR": line.over} if line.over else {}), 1.0
+        return [(first, 1.0, _repeat(line, count) | ({"DUR": line.over} if line.over else {}))]
     duration = line.over or line.every or last - first
-    return {**repeat, "DUR": duration}, duration
+    whole = count
+    while whole and first + (whole - 1) * (line.every or 0.0) + duration > last + _SLACK:
+        whole -= 1
+    trains = [(first, duration, {**_repeat(line, whole), "DUR": duration})] if whole else []
+    for k in range(whole, count):
+        start = first + k * (line.every or 0.0)
+        trains.append((start, last - start, {"DUR": last - start}))
+    return trains
+
+
+def _repeat(line: Dosing, count: int) -> dict[str, float | int]:
+    return {"II": line.every, "ADDL": count - 1} if line.every is not None and count > 1 else {}
 
 
 def _states(product: Product, where: Mapping[tuple[str, str], str]) -> list[tuple[str, float]]:

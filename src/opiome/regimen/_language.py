@@ -25,6 +25,7 @@ from opiome.regimen._vocabulary import (
     FORMS,
     HOW,
     PER_DAY,
+    PERIODS,
     REFUSED,
     STARTERS,
     TIMES,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 __all__ = ["read"]
 
+ONE_COURSE = "one line for each course"
+
 
 def read(text: str) -> Sentence:
     """Take one regimen apart; what cannot be understood is in ``problems``, never raised."""
@@ -58,6 +61,9 @@ class _Reader:
         self.at = 0
         self.timed = False
         self.lost = False
+        self.one_day = False  # 'on day 3': the only day, unless 'to day 5' follows
+        self.length: int | None = None
+        self.end_column = 1
 
     def read(self) -> Sentence:
         sentence = self.sentence
@@ -169,6 +175,13 @@ class _Reader:
                 "a dose per body weight is not supported",
                 unit.column,
                 remedy="write the dose for one patient",
+            )
+            return None
+        if unit.key.rpartition("/")[2] in PERIODS:
+            self._problem(
+                f"a dose per {PERIODS[unit.key.rpartition('/')[2]]} ('{unit.text}') is not one dose",
+                unit.column,
+                remedy="write one dose and how often, such as '30 mg twice daily', or a rate per h",
             )
             return None
         try:
@@ -322,29 +335,46 @@ class _Reader:
         return int(word.text)
 
     def _on(self) -> None:
+        word = self.words[self.at - 1]
         day = self._day("on")
         self.sentence.once = True
-        self.timed = True
-        if day is not None:
-            self.sentence.first_day = self.sentence.last_day = day
+        if self._begin(day, word) and self._finish(day, word):
+            self.one_day = True
 
     def _from(self) -> None:
-        day = self._day("from")
-        self.timed = True
-        if day is not None:
-            self.sentence.first_day = day
+        word = self.words[self.at - 1]
+        self._begin(self._day("from"), word)
         if self._take("to", "until", "-"):
             self._until()
 
     def _until(self) -> None:
         word = self.words[self.at - 1]
         day = self._day(word.text)
+        if self.one_day:  # 'on days 1 to 5'
+            self.one_day, self.sentence.last_day = False, None
+        self._finish(day, word)
+
+    def _begin(self, day: int | None, word: Word) -> bool:
         if day is None:
-            return
-        if day < self.sentence.first_day:
-            self._problem(f"day {day} comes before day {self.sentence.first_day}", word.column)
-        else:
-            self.sentence.last_day = day
+            return False
+        if self.timed:
+            self._problem(
+                f"a second first day ('{word.text}')", word.column, expected="one line for each course"
+            )
+            return False
+        self.timed, self.sentence.first_day = True, day
+        return True
+
+    def _finish(self, day: int | None, word: Word) -> bool:
+        if day is None:
+            return False
+        if self.sentence.last_day is not None:
+            self._problem(
+                f"a second last day ('{word.text}')", word.column, expected="one line for each course"
+            )
+            return False
+        self.sentence.last_day, self.end_column = day, word.column
+        return True
 
     def _for(self) -> None:
         word = self.words[self.at - 1]
@@ -354,16 +384,47 @@ class _Reader:
         days = duration / DAY
         if days != int(days):
             self._problem("'for' needs whole days", word.column, expected="days or weeks")
+        elif self.length is not None:
+            self._problem("a second 'for'", word.column, expected="one length")
         else:
-            self.sentence.last_day = self.sentence.first_day + int(days) - 1
+            self.length, self.end_column = int(days), word.column
+
+    def _days(self) -> None:
+        """Settle the last day, wherever in the sentence its first day and its length stood."""
+        sentence = self.sentence
+        if self.length is not None:
+            if sentence.last_day is not None:
+                self._problem(
+                    "'for' and a last day",
+                    self.end_column,
+                    expected="one of them, such as 'from day 4 for 2 days'",
+                )
+                return
+            sentence.last_day = sentence.first_day + self.length - 1
+        if sentence.last_day is not None and sentence.last_day < sentence.first_day:
+            self._problem(f"day {sentence.last_day} comes before day {sentence.first_day}", self.end_column)
+
+    def _stop(self) -> None:
+        sentence = self.sentence
+        if not self.timed:
+            self._problem("the day is missing", self._end(), expected="such as 'stop morphine on day 7'")
+        elif sentence.last_day not in {None, sentence.first_day} or self.length is not None:
+            self._problem(
+                "a drug that is stopped stays stopped",
+                self._end(),
+                expected="such as 'stop morphine on day 7'",
+                remedy="write a line with days for each course instead",
+            )
 
     def _check(self) -> None:
         sentence = self.sentence
         if sentence.problems:
             return
-        if sentence.action == "stop" and not self.timed:
-            self._problem("the day is missing", self._end(), expected="such as 'stop morphine on day 7'")
-        rate = sentence.dose is not None and sentence.dose.unit.endswith("/h")
+        if sentence.action == "stop":
+            self._stop()
+        else:
+            self._days()
+        rate = sentence.dose is not None and "/" in sentence.dose.unit
         scheduled = sentence.every is not None or sentence.once or sentence.as_needed or rate
         if sentence.action == "give" and not scheduled:
             self._problem("the frequency is missing", self._end(), expected=HOW)
@@ -372,3 +433,15 @@ class _Reader:
                 sentence.once = False
             else:
                 self._problem("'once' contradicts the frequency", self._end(), expected=HOW)
+        if sentence.once and sentence.action == "give":
+            self._single(rate=rate)
+
+    def _single(self, *, rate: bool) -> None:
+        """One dose has one day; a patch or an infusion that is given once needs a length instead."""
+        sentence = self.sentence
+        if rate and sentence.last_day is None and sentence.over is None:
+            self._problem(
+                "how long it is given is missing", self._end(), expected="such as 'over 72 h' or 'for 3 days'"
+            )
+        elif not rate and sentence.last_day not in {None, sentence.first_day}:
+            self._problem("the frequency is missing", self._end(), expected=HOW)

@@ -15,6 +15,7 @@ __all__ = [
     "DAY",
     "FORMS",
     "HOW",
+    "PERIODS",
     "PER_DAY",
     "REFUSED",
     "STARTERS",
@@ -70,6 +71,11 @@ REFUSED = {
     "bedtime": "a time of day",
     "with": "a meal or a combination", "mg/kg": "a dose per body weight", "hourly": "'hourly'",
 }  # fmt: skip
+PERIODS = {
+    "d": "day", "day": "day", "days": "day", "24h": "day",
+    "w": "week", "wk": "week", "week": "week", "month": "month",
+}  # fmt: skip
+"""Denominators of a daily or weekly amount, which says neither one dose nor how often."""
 HOW = "how often, such as 'every 12 h', 'daily', 'twice daily', 'as needed' or 'on day 1'"
 
 

@@ -12,6 +12,7 @@ from opiome import regimen
 from opiome.cohort import Profiles
 from opiome.errors import CohortError, DoseError, Problem, nearest
 from opiome.trial._endpoint_fields import DIARY_QUANTITIES
+from opiome.trial._endpoints import RULES
 from opiome.trial._problems import problem_at
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def check(study: Study | None, document: Document, model: Model | None) -> list[
         if model is not None:
             found += _covariates(study, model)
             found += _observables(study, model)
+            found += _lines(study, model)
             found += _cohort_file(study, model)
             if not found:
                 found += _slots(study, model)
@@ -66,6 +68,14 @@ def _regimens(document: Document, model: Model | None) -> Found:
             continue
         if path[:2] == ("rules", "rescue_laxative") and dosing.is_active and not dosing.as_needed:
             yield path, Problem(f"'{text}' is not as needed", expected="'... as needed'")
+        if path[:2] != ("rules", "rescue_laxative") and dosing.as_needed:
+            yield (
+                path,
+                Problem(
+                    f"'{text}' would never be taken: nothing says when it is needed",
+                    expected="a frequency; only 'rules.rescue_laxative' is taken as needed",
+                ),
+            )
         if dosing.is_open and _needs_dose(path, document.data):
             yield path, Problem(f"'{text}' has no dose", expected="a dose such as '30 mg'", remedy=_ome(path))
 
@@ -139,6 +149,13 @@ def _published(study: Study) -> Found:
                 (*path, "unit"),
                 Problem(f"'{result.unit}' is not the endpoint's unit", expected=f"'{unit}'"),
             )
+        elif (
+            result.against is None
+            and result.unit == "%"
+            and RULES[endpoints[result.endpoint].rule].kind == "proportion"
+            and not 0 <= result.value <= 100  # noqa: PLR2004  # per cent
+        ):
+            yield (*path, "value"), Problem(f"{result.value:g} % of patients", expected="0 to 100 %")
         if result.arm not in study.arms:
             yield (*path, "arm"), _near(result.arm, study.arms, "arm")
         if result.against is not None and result.against != study.reference_arm:
@@ -256,6 +273,42 @@ def _observables(study: Study, model: Model) -> Found:
                     remedy=f"did you mean '{near}'?" if near else None,
                 ),
             )
+
+
+def _lines(study: Study, model: Model) -> Found:
+    """Lines of an arm that do nothing or too much: begun after the end, a stop of nothing, the same twice."""
+    opioid = study.background.opioid
+    before = [*([c.regimen for c in opioid.choices] if opioid else []), *study.background.other]
+    before += [text for choice in study.background.laxatives for text in choice.regimen]
+    for name, arm in study.arms.items():
+        taken = {drug for text in (*before, *arm.regimen) if (drug := _given(text, model))}
+        for i, text in enumerate(arm.regimen):
+            path: Steps = ("arms", name, "regimen", i)
+            if text in arm.regimen[:i]:
+                yield path, Problem(f"'{text}' is given twice", remedy="write the whole dose into one line")
+            try:
+                dosing = regimen.parse(text, model)
+            except DoseError:
+                continue  # said elsewhere
+            if (dosing.first_day - 1) * 24 >= study.treatment.duration:
+                days = study.treatment.duration / 24
+                yield path, Problem(f"'{text}' begins after treatment", expected=f"at most day {days:g}")
+            if dosing.action == "stop" and dosing.drug not in taken:
+                yield (
+                    path,
+                    Problem(
+                        f"nobody takes {dosing.drug}, so it cannot be stopped",
+                        expected=f"one of {', '.join(sorted(taken))}" if taken else None,
+                    ),
+                )
+
+
+def _given(text: str, model: Model) -> str | None:
+    try:
+        dosing = regimen.parse(text, model)
+    except DoseError:
+        return None
+    return dosing.drug if dosing.is_active else None
 
 
 def _slots(study: Study, model: Model) -> Found:

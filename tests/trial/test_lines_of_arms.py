@@ -1,0 +1,36 @@
+"""Lines of a study that could be read as another treatment than the one that was meant are refused."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+import pytest
+
+from opiome.trial import lint
+
+ARM = "[naldemedine 0.2 mg daily]"
+LINES = [
+    (ARM, "[naldemedine 0.2 mg daily, bisacodyl 10 mg as needed]", "would never be taken"),
+    (ARM, "[naldemedine 0.2 mg daily from day 15]", "begins after treatment"),
+    (ARM, "[naldemedine 0.2 mg daily, stop tramadol on day 3]", "nobody takes tramadol"),
+    (ARM, "[naldemedine 0.2 mg daily, naldemedine 0.2 mg daily]", "is given twice"),
+    ("value: 71.1,", "value: 171.1,", "171.1 % of patients"),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "words"), LINES, ids=[line[2] for line in LINES])
+def test_a_line_without_effect_is_refused(tmp_path, old, new, words):
+    text = (resources.files("opiome") / "studies" / "compose-4.yaml").read_text(encoding="utf-8")
+    assert old in text
+    path = tmp_path / "changed.yaml"
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    (problem,) = lint(path)
+    assert words in problem.message
+    assert problem.line == text[: text.index(old)].count("\n") + 1
+
+
+def test_what_some_patients_arrive_on_can_be_stopped(tmp_path):
+    text = (resources.files("opiome") / "studies" / "compose-4.yaml").read_text(encoding="utf-8")
+    path = tmp_path / "changed.yaml"
+    path.write_text(text.replace(ARM, "[naldemedine 0.2 mg daily, stop senna on day 3]"), encoding="utf-8")
+    assert not lint(path)
