@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test check slow bench bench-quick docs lock clean
+.PHONY: run test check slow bench bench-quick rest docs lock clean
 
 run: .venv/run           ## the main job: a published trial, answered by the model
 	$(BIN)/opiome run compose-4 --patients 500 --out results/compose-4 --force
@@ -21,6 +21,9 @@ bench: .venv/test        ## speed and accuracy against named peers
 
 bench-quick: .venv/test  ## one ratio against libRoadRunner, within a minute
 	$(BIN)/python benchmarks/bench.py --quick
+
+rest: .venv/test         ## the numbers of the model that follow from the others
+	$(BIN)/opiome model rest src/opiome/model
 
 docs: .venv/test         ## the documentation as HTML
 	$(BIN)/python -m sphinx -W -b html docs docs/_build/html

@@ -84,10 +84,7 @@ def test_members_named_by_the_model_map_to_their_guild():
     only_a_part = {"Eggerthella", "Enterocloster"}  # the other part counts in another guild
     for which, names in members.items():
         for name in names:
-            if name.endswith("aceae"):
-                place = guild(f"f__{name};g__;s__")
-            else:
-                place = guild(name)
+            place = guild(f"f__{name};g__;s__" if name.endswith("aceae") else name)
             if name == "Verrucomicrobia":
                 assert place is None, "no phylum has a row"
             else:
@@ -96,7 +93,7 @@ def test_members_named_by_the_model_map_to_their_guild():
 
 
 def test_no_clostridia_are_left_in_the_guild_of_bifidobacteria():
-    """The model's G3 is Bifidobacterium and Lactobacillus; other acetate formers go with the butyrate ones."""
+    """The model's G3 is Bifidobacterium and Lactobacillus; other acetate formers go with butyrate formers."""
     rows = {name: row.guild for (rank, name), row in guild_map().rows.items() if rank == "family"}
     mine = {name for name, guild in rows.items() if "G3" in guild}
     assert mine == {

@@ -37,7 +37,9 @@ def test_public_names():
         "load",
         "read_scenarios",
         "run_scenarios",
+        "solve_rest",
         "untreated",
+        "write_rest",
     ]
     assert dir(model) == sorted(model.__all__)
     assert all(callable(getattr(model, name)) for name in model.__all__)

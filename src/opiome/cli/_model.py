@@ -1,4 +1,4 @@
-"""``opiome model list``, ``lint`` and ``explain``."""
+"""``opiome model list``, ``lint``, ``explain`` and ``rest``."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from opiome.errors import ModelError
+from opiome.errors import ModelError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["model"]
 
+_TOLD = 5  # names in a message
 _FOLDER = click.option(
     "--folder",
     type=click.Path(path_type=Path),
@@ -91,3 +92,23 @@ def explain(name: str, species: str, folder: Path | None) -> None:
     from opiome import load_model
 
     click.echo(load_model(folder, species=species).explain(name))
+
+
+@model.command()
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--check", is_flag=True, help="Write nothing; fail if a number is stale.")
+def rest(folder: Path, check: bool) -> None:  # noqa: FBT001  # click's flag
+    """Solve the untreated reference patient of a model FOLDER and write it into its tables.
+
+    The tables hold numbers that follow from the others (parameters/untreated.tsv, healthy_...); this writes
+    them anew after another number or an equation has changed.
+    """
+    from opiome import load_model
+    from opiome.model import write_rest
+
+    changed = write_rest(load_model(folder), check=check)
+    if changed and check:
+        told = ", ".join(changed[:_TOLD]) + (", ..." if len(changed) > _TOLD else "")
+        remedy = f"run `opiome model rest {folder}`"
+        raise ModelError(Problem(f"{told} do not follow from the other numbers", file=folder, remedy=remedy))
+    click.echo(f"{len(changed)} numbers written." if changed else "the tables are up to date.")

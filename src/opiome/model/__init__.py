@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from opiome.model._lint import Finding, lint
     from opiome.model._load import load
     from opiome.model._model import Model
+    from opiome.model._rest import solve_rest, write_rest
     from opiome.model._scenario import Scenario, ScenarioValues, read_scenarios, run_scenarios
 
 __all__ = [
@@ -27,7 +28,9 @@ __all__ = [
     "load",
     "read_scenarios",
     "run_scenarios",
+    "solve_rest",
     "untreated",
+    "write_rest",
 ]
 
 _HOME = {
@@ -41,7 +44,9 @@ _HOME = {
     "load": ("_load", "load"),
     "read_scenarios": ("_scenario", "read_scenarios"),
     "run_scenarios": ("_scenario", "run_scenarios"),
+    "solve_rest": ("_rest", "solve_rest"),
     "untreated": ("_baseline", "untreated"),
+    "write_rest": ("_rest", "write_rest"),
 }
 
 
