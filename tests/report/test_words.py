@@ -8,9 +8,20 @@ from types import SimpleNamespace
 import polars as pl
 import pytest
 
-from opiome.report._rows import contrast_rows, endpoint_rows, primary
+from opiome.report._rows import Row, contrast_rows, endpoint_rows, primary
 from opiome.report._tables import read_tables
-from opiome.report._words import _held, answer, fold, interval, joined, lower, number, quantity, verdict
+from opiome.report._words import (
+    _held,
+    agreement,
+    answer,
+    fold,
+    interval,
+    joined,
+    lower,
+    number,
+    quantity,
+    verdict,
+)
 
 
 @pytest.mark.parametrize(
@@ -126,3 +137,20 @@ def test_an_easy_hit_is_told(results):
     assert "Fewer patients were simulated than the trial had" in sentences(results)
     many = results.endpoints.with_columns(n=pl.lit(500))
     assert "Fewer patients" not in sentences(SimpleNamespace(**vars(results) | {"endpoints": many}))
+
+
+def test_a_trial_that_published_a_difference_alone():
+    known = {"endpoint": "e", "label": "Pain", "arm": "a", "arm_label": "A", "unit": "NRS"}
+    arm = Row(**known, estimate=4.0, low=3.0, high=5.0)
+    between = Row(
+        **known,
+        estimate=-0.1,
+        low=-0.5,
+        high=0.3,
+        published=-0.3,
+        hit=True,
+        reference="B",
+        measure="difference",
+    )
+    assert agreement([arm], [between]) == ["The one published value lies in the model’s predictive interval."]
+    assert agreement([arm], [])[0].startswith("No published value")
