@@ -144,8 +144,8 @@ def _difference(row: Row) -> str:
 def agreement(rows: Sequence[Row], contrasts: Sequence[Row]) -> list[str]:
     """Return how the endpoints compare with what was published, and what the model gets wrong.
 
-    Published contrasts follow from published values, so they are not counted as more of them, unless the trial
-    published differences alone.
+    Published contrasts follow from published values, so they are not counted as more of them, unless the
+    trial published differences alone.
     """
     published = [row for row in rows if row.published is not None]
     if not published:
@@ -173,8 +173,8 @@ def agreement(rows: Sequence[Row], contrasts: Sequence[Row]) -> list[str]:
     sizes = [(row.n, row.published_n) for row in judged]
     if any(n is not None and published_n is not None and n < published_n for n, published_n in sizes):
         sentences.append(
-            "Fewer patients were simulated than the trial had, which widens the predictive interval and makes "
-            "it easier to lie in."
+            "Fewer patients were simulated than the trial had, which widens the predictive interval and "
+            "makes it easier to lie in."
         )
     between = [row for row in contrasts if row.hit is not None]
     if between:
