@@ -145,6 +145,7 @@ def test_public_names():
         "Results",
         "Study",
         "Twins",
+        "Validation",
         "answers",
         "lint",
         "load_study",
@@ -152,6 +153,7 @@ def test_public_names():
         "quantity",
         "run",
         "shipped_studies",
+        "validate",
     ]
     assert all(getattr(trial, name) is not None for name in trial.__all__)
 

@@ -120,7 +120,7 @@ class HalfModel:
     """Runs courses of treatment with libroadrunner, an SBML simulator that is not ours."""
 
     def __init__(self, folder: Path, species: str = "human") -> None:
-        self.model = model.load(folder, species=species)
+        self.model = model.load(folder, species=species, strict=False)
         roadrunner.Logger.setLevel(roadrunner.Logger.LOG_ERROR)
         self.rr = roadrunner.RoadRunner(self.model.sbml)
         self.rr.integrator.relative_tolerance = 1e-7
