@@ -100,7 +100,8 @@ def test_every_command_has_help(say):
     [
         (["rnu", "compose-4"], "Did you mean 'run'?"),
         (["run"], "Missing argument 'STUDY'"),
-        (["run", "compose-4", "--patients", "0"], "0 is not in the range x>=1"),
+        (["run", "compose-4", "--patients", "0"], "0 is not in the range 1<=x<=10000000"),
+        (["run", "compose-4", "--patients", "10000001"], "is not in the range 1<=x<=10000000"),
         (["run", "compose-4", "--patients", "many"], "'many' is not a valid integer"),
         (["run", "compose-4", "--seed", "-1"], "-1 is not in the range x>=0"),
         (["run", "compose-4", "--thread", "1"], "Did you mean '--threads'?"),

@@ -118,6 +118,16 @@ def test_average_over_two_weeks():
     assert value(diary([3, 3], before=(3, 3)), "mean_responder", "weeks 1-2") == 0  # not one more
 
 
+def test_an_average_is_that_of_the_days_there_are():
+    """The first days alone can make a responder: the estimand says so, and does not call it composite."""
+    params = {"quantity": "sbm_per_week", "threshold": 3, "increase": 1}
+    early = diary([7, 7], missing=range(4, 15))
+    assert value(early, "mean_responder", "weeks 1-2", **params) == 1
+    assert value(diary([7, 7], missing=range(1, 15)), "mean_responder", "weeks 1-2", **params) == 0
+    assert "diary days in the window" in RULES["mean_responder"].estimand
+    assert "composite" in RULES["responder"].estimand
+
+
 def test_the_rule_moves_the_answer():
     made = diary([6, 2, 6, 2, 6, 2, 6, 2, 6, 2, 6, 2])
     assert value(made, "mean_responder", "weeks 11-12") == 1

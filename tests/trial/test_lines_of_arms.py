@@ -14,6 +14,7 @@ LINES = [
     (ARM, "[naldemedine 0.2 mg daily from day 15]", "begins after treatment"),
     (ARM, "[naldemedine 0.2 mg daily, stop tramadol on day 3]", "nobody takes tramadol"),
     (ARM, "[naldemedine 0.2 mg daily, naldemedine 0.2 mg daily]", "is given twice"),
+    ("bisacodyl 10 mg as needed", "morphine IR 5 mg as needed", "relieves no constipation"),
     ("value: 71.1,", "value: 171.1,", "171.1 % of patients"),
 ]
 

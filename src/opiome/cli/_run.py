@@ -38,7 +38,10 @@ _PHASES = {
 @click.option("--seed", type=click.IntRange(min=0), default=None, help="Seed, instead of the study's.")
 @click.option("--threads", type=click.IntRange(min=1), default=None, help="Threads.  [default: all cores]")
 @click.option(
-    "--patients", type=click.IntRange(min=1), default=None, help="Patients per arm, instead of the study's."
+    "--patients",
+    type=click.IntRange(1, 10_000_000),
+    default=None,
+    help="Patients per arm, instead of the study's.",
 )
 @click.option("--force", is_flag=True, help="Replace the results in an existing folder.")
 def run(  # noqa: PLR0917  # click passes them by name

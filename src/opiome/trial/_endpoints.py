@@ -1,9 +1,10 @@
 """Endpoint rules, each as literally as its trial defines it, computed from the diary and from nothing else.
 
-A rule turns diaries into one answer per patient. Missing is non-response wherever the answer is yes or no
-(ICH E9(R1): leaving the trial is part of a composite outcome); a mean uses the patients with diary days in
-the window, rescue medication included as it was taken (treatment policy); a time is censored when the
-patient leaves.
+A rule turns diaries into one answer per patient. A week without enough diary days is no response
+(ICH E9(R1): leaving the trial is part of a composite outcome); an average over a window is that of the diary
+days there are, and no response only where there are none; a mean uses the patients with diary days in the
+window, rescue medication included as it was taken (treatment policy); a time is censored when the patient
+leaves.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ __all__ = ["RULES", "Answers", "Rule", "answers"]
 
 ENOUGH_DIARY_DAYS = 4  # COMPOSE: a week with fewer diary days cannot be judged
 _COMPOSITE = "composite: leaving is non-response; rescue counts against spontaneous movements"
+_AVERAGE = "while in the trial: judged on the diary days in the window; none of them is non-response"
 _EVENT = "while in the trial: an event counts if it is recorded before leaving"
 _WHILE_IN = "while in the trial: those with diary days in the window, rescue as it was taken"
 _MEASURED = "while in the trial: those still in the trial in the window"
@@ -250,17 +252,17 @@ def _pain_response(diary: Diary, params: PainResponseParams, columns: slice) -> 
 
 RULES: Mapping[str, Rule] = {
     "responder": Rule("proportion", _COMPOSITE, _responder),
-    "mean_responder": Rule("proportion", _COMPOSITE, _mean_responder),
+    "mean_responder": Rule("proportion", _AVERAGE, _mean_responder),
     "mean_change": Rule("mean", _WHILE_IN, _mean_change),
     "mean": Rule("mean", _WHILE_IN, _mean),
     "measured": Rule("mean", _MEASURED, _measured),
-    "between": Rule("proportion", _COMPOSITE, _between),
+    "between": Rule("proportion", _AVERAGE, _between),
     "time_to_first": Rule("time", _CENSORED, _time_to_first),
     "any_within": Rule("proportion", _EVENT, _any_within),
     "after_doses": Rule("proportion", _EVENT, _after_doses),
     "rome_iv_oic": Rule("proportion", _EVENT, _rome_iv_oic),
     "any_week_above": Rule("proportion", _EVENT, _any_week_above),
     "any_week_below": Rule("proportion", _EVENT, _any_week_below),
-    "pain_response": Rule("proportion", _COMPOSITE, _pain_response),
+    "pain_response": Rule("proportion", _AVERAGE, _pain_response),
 }
 """The rules by the names that a study file uses."""

@@ -68,6 +68,15 @@ def _regimens(document: Document, model: Model | None) -> Found:
             continue
         if path[:2] == ("rules", "rescue_laxative") and dosing.is_active and not dosing.as_needed:
             yield path, Problem(f"'{text}' is not as needed", expected="'... as needed'")
+        if (
+            path[:2] == ("rules", "rescue_laxative")
+            and dosing.product
+            and dosing.product.drug_class == "opioid"
+        ):
+            yield (
+                path,
+                Problem(f"{dosing.drug} is an opioid and relieves no constipation", expected="a laxative"),
+            )
         if path[:2] != ("rules", "rescue_laxative") and dosing.as_needed:
             yield (
                 path,
