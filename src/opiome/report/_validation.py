@@ -43,11 +43,12 @@ _UNITS = {
 _MARKS = {True: ("✓", "hit"), False: ("✗", "miss"), None: ("–", "not judged")}
 
 _HOW = (
-    "Made by `opiome validate`. Each study of the library is run as its trial was; a published value is covered "
-    "if it lies in the 90 % predictive interval of the model at the published number of patients. `fit`: the "
-    "value, or a number of the model that was chosen with it, was used in calibration; it is no test. `check`: "
-    "only compared. `recalled`: the value was not read in its source. Which trials are not here, and why, is "
-    "told in the [design note on studies](design/studies.md)."
+    "Made by `opiome validate`. Each study of the library is run as its trial was; a published value is "
+    "covered if it lies in the 90 % predictive interval of the model at the published number of "
+    "patients. `fit`: the value, or a number of the model that was chosen with it, was used in "
+    "calibration; it is no test. `check`: only compared. `recalled`: the value was not read in its "
+    "source. Which trials are not here, and why, is told in the [design note on "
+    "studies](design/studies.md)."
 )
 
 Row = dict[str, Any]
