@@ -40,6 +40,13 @@ TABLES = (
 )
 ACIDS = {"Acetate": 0.64, "Propionate": 0.79, "Butyrate": 0.74}
 FOLDS = (1.5, 2.0, 3.0)
+TONES = {
+    "butyrate_tone": "butyrate to the mucosa",
+    "scfa_tone": "all acids to the mucosa",
+    "flora_score": "favourable balance",
+    "flora_signal": "flora signal",
+}
+HEALTHY = (0.8, 1.25)  # of the reference patient: the median of healthy people should be about 1
 WEEKS = 26
 
 
@@ -146,6 +153,9 @@ def slowed(analysis: Analysis) -> dict[str, str]:
         }
 
     before = read(start, 1.0)
+    untreated = program.evaluate(start, parameters)
+    stool = {f"stool_{guild}": program.defaults[f"stool_{guild}"] for guild in GUILDS}
+    tones = {name: float(np.median(untreated[:, output[name]])) for name in TONES}
     rows, found = [], {}
     for fold in FOLDS:
         run = program.ensemble(parameters, start=start)
@@ -183,6 +193,11 @@ def slowed(analysis: Analysis) -> dict[str, str]:
             f" {measured:.2f} measured."
         )
     agreeing = len(ACIDS) - len(against)
+    against += [
+        f"- Healthy people's {TONES[name]}: median {value:.2f} of that of the model's reference patient."
+        for name, value in tones.items()
+        if not HEALTHY[0] <= value <= HEALTHY[1]
+    ]
     text = (
         f"{agreeing} of {len(ACIDS)} acids fall as far as measured. More time makes more acid and takes more"
         " of it up; which of the two wins at the end of the colon is what the table shows. The measured"
@@ -191,6 +206,8 @@ def slowed(analysis: Analysis) -> dict[str, str]:
     )
     return {
         "model": model.sha256[:12],
+        "reference_g2": percent(stool["stool_G2"] / sum(stool.values())),
+        "tones": ", ".join(f"{TONES[name]} {value:.2f}" for name, value in tones.items()),
         "slow": table(rows, header),
         "slow_text": text,
         "slow_against": "\n".join(against),
