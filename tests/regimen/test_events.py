@@ -123,6 +123,21 @@ def test_stop_ends_the_doses_of_its_drug_only(tables):
     assert stops(lines) == {"morphine": 48}
 
 
+def test_a_course_that_begins_after_a_stop_is_given(tables):
+    texts = [
+        "morphine 60 mg bid",
+        "stop morphine on day 3",
+        "morphine 30 mg bid from day 3",
+        "stop morphine on day 5",
+    ]
+    lines = [parse(text, tables) for text in texts]
+    one = lines[2].amount()
+    given = expanded(events(lines, tables, 100.0, 100.0 + 240))
+    assert [(t - 100, amount / one) for _, _, t, amount, _ in given] == [
+        (0, 2), (12, 2), (24, 2), (36, 2), (48, 1), (60, 1), (72, 1), (84, 1),
+    ]  # fmt: skip
+
+
 def test_as_needed_gives_nothing_until_a_rule_asks(tables):
     dosing = parse("bisacodyl 10 mg as needed", tables)
     assert len(events(dosing, tables, 0, 240)) == 0

@@ -42,7 +42,8 @@ def events(
     """Return the dose events of regimens in a phase, from ``start_h`` up to but not including ``end_h``.
 
     Day 1 of a regimen is the first 24 h of the phase. As-needed regimens give no events: they are for the
-    trial's rules (:func:`dose_now`). A ``stop`` in the sequence ends the doses of its drug.
+    trial's rules (:func:`dose_now`). A ``stop`` in the sequence ends the courses of its drug that began
+    before it; one that begins on its day or later, at another dose, is a new course.
 
     Args:
         dosing: one dosing or several.
@@ -64,13 +65,11 @@ def events(
     if doses is not None and len(lines) != 1:
         raise DoseError(Problem("'doses' go with one dosing", expected="one call for each dosing"))
     where = slots(lines, model) if slot is None else slot
-    ends = dict(stopped or {})
-    for drug, hour in stops(lines).items():
-        ends[drug] = min(ends.get(drug, math.inf), start_h + hour)
+    ends = stopped or {}
     rows: list[dict[str, float | int | str]] = []
     for line in lines:
         if line.is_active and not line.as_needed and line.product is not None:
-            end = min(end_h, ends.get(line.drug, math.inf))
+            end = min(end_h, ends.get(line.drug, math.inf), start_h + _stop(line, lines))
             given = _given(patients, doses, line)
             rows += _rows(line, line.product, model, span=(start_h, end), given=given, where=where)
     return EventTable.from_rows(rows)
@@ -84,6 +83,13 @@ def stops(dosings: Sequence[Dosing]) -> dict[str, float]:
             hour = (dosing.first_day - 1) * _DAY
             found[dosing.drug] = min(found.get(dosing.drug, math.inf), hour)
     return found
+
+
+def _stop(line: Dosing, lines: Sequence[Dosing]) -> float:
+    """The hour after the start of the phase at which a course is stopped: the first stop after it begins."""
+    began = (line.first_day - 1) * _DAY
+    hours = ((d.first_day - 1) * _DAY for d in lines if d.action == "stop" and d.drug == line.drug)
+    return min((hour for hour in hours if hour > began), default=math.inf)
 
 
 def dose_now(

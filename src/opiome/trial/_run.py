@@ -34,7 +34,11 @@ __all__ = ["Progress", "run"]
 
 _DAY = 24.0
 _CHUNK = 512
-_TABLES = {"opiome.trial": ("diary.tsv", "clock.tsv"), "opiome.cohort": ("correlations.tsv",)}
+_TABLES = {
+    "opiome.trial": ("diary.tsv", "clock.tsv"),
+    "opiome.cohort": ("correlations.tsv",),
+    "opiome.regimen": ("equivalence.tsv",),
+}
 _PACKAGES = ("opiome", "numpy", "scipy", "numba", "polars", "python-libsbml", "antimony", "statsmodels")
 
 
