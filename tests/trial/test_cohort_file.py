@@ -123,6 +123,8 @@ def test_one_patient_again(folder, shipped, results):
     mine = (pl.col("patient") == row["patient"]) & (pl.col("arm") == row["arm"])
     assert alone.diary.equals(results.diary.filter(mine))
     assert alone.cohort.covariates["subject"][0] == row["subject"]
+    with pytest.raises(CohortError, match=r"patient 4 cannot be .*age of the profile outside 18 to 95"):
+        trial.patient(study, 4, row["arm"], model=shipped)
 
 
 def test_rows_can_be_used_once(folder, shipped):

@@ -73,6 +73,8 @@ def patient(
         )
     setting = settle(study, seed, 1, model, 1)
     changed = overrides(study.population.covariates)
+    if setting.profiles is not None and (unfit := setting.profiles.unfit[number % len(setting.profiles)]):
+        raise _lost(study, number, f"cannot be a patient of this model ({unfit})")
     cohort = people.build(
         setting.model, changed, 1, setting.seed, number, program=setting.program, profiles=setting.profiles
     )
