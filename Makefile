@@ -8,13 +8,13 @@ run: .venv/run           ## the main job: a published trial, answered by the mod
 	$(BIN)/opiome run compose-4 --patients 500 --out results/compose-4 --force
 
 test: .venv/test         ## the fast test suite
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -m "not slow"
 
 check: .venv/test        ## style, types, import order, the model's own lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/opiome model lint
 
 slow: .venv/test         ## checks that take an hour; they resume where they stopped
-	$(BIN)/opiome validate && $(BIN)/python qualification/run.py
+	$(BIN)/python -m pytest -q -m slow && $(BIN)/opiome validate && $(BIN)/python qualification/run.py
 
 bench: .venv/test        ## speed and accuracy against named peers
 	$(BIN)/python benchmarks/bench.py
