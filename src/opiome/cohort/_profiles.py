@@ -42,7 +42,7 @@ class Profiles:
         composition: guild id to its share of stool bacteria, shape (k,).
         covariates: covariate id to numbers, shape (k,); NaN where the file does not say.
         unfit: why a row cannot be a patient of the model, shape (k,); empty where it can. Screening leaves
-            the others out.
+            such rows out.
     """
 
     file: Path
