@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from importlib import resources
 
+import numpy as np
 import pytest
 
-from opiome.trial import lint
+from opiome.model._draft import read_draft
+from opiome.model._model import Model
+from opiome.trial import lint, load_study
+from opiome.trial._therapy import Therapy
 
 ARM = "[naldemedine 0.2 mg daily]"
 LINES = [
@@ -35,3 +39,22 @@ def test_what_some_patients_arrive_on_can_be_stopped(tmp_path):
     path = tmp_path / "changed.yaml"
     path.write_text(text.replace(ARM, "[naldemedine 0.2 mg daily, stop senna on day 3]"), encoding="utf-8")
     assert not lint(path)
+
+
+def test_what_is_left_of_a_drug_that_was_replaced_stays_that_drug(tmp_path):
+    """A dose of morphine in the depot must not turn into as many nmol of fentanyl."""
+    text = (resources.files("opiome") / "studies" / "first-opioid.yaml").read_text(encoding="utf-8")
+    opioid = "  opioid: {choices: [{weight: 1, regimen: morphine CR 30 mg every 12 h}]}\n"
+    text = text.replace("  duration: 4 weeks", f"{opioid}  duration: 4 weeks", 1).replace(
+        "regimen: [morphine CR 11 mg every 12 h]",
+        "keep_background: false\n    regimen: [fentanyl patch 25 ug/h every 72 h]",
+    )
+    path = tmp_path / "rotation.yaml"
+    path.write_text(text, encoding="utf-8")
+    model = Model("", read_draft(None, "human"))
+    therapy = Therapy(load_study(path, model), model, 1)
+    patients = np.arange(2)
+    doses = therapy.treatment(therapy.draw(patients), "morphine", patients, 0.0)
+    slots = therapy._slots(therapy.opioids[0], [], "morphine")
+    assert slots == {("morphine", "CR"): "opioid", ("fentanyl", "TD"): "rescue"}
+    assert set(doses.CMT) == {"rescue_depot"}

@@ -10,7 +10,7 @@ import numpy as np
 
 from opiome import cohort as people
 from opiome import regimen, streams
-from opiome.errors import InputError, Problem, StudyError
+from opiome.errors import DoseError, InputError, Problem, StudyError
 from opiome.trial._population import marginal
 from opiome.trial._timeline import after, before, thinned
 
@@ -151,18 +151,25 @@ class Therapy:
     def _slots(self, opioid: Dosing | None, laxatives: list[Dosing], arm: str | None) -> Slots:
         """The slots of everything that these patients take; the background's are the same in every arm.
 
-        An arm that gives up the background may take its slots over: what is left of the old drug then leaves
-        with the kinetics of the new one.
+        An arm that gives up the background leaves it its slots where there are others: what is left of the
+        old drug is then still that drug. Where there are none it takes them over, and what is left of the old
+        drug acts and leaves as the new one.
         """
         rescue = [self.rescue] if self.rescue else []
         background = [*([opioid] if opioid else []), *laxatives, *self.other]
         before = regimen.slots([*background, *rescue], self.model)
         if arm is None:
             return before
-        if not self.study.arms[arm].keep_background:
+        keep = self.study.arms[arm].keep_background
+        try:
+            together = regimen.slots([*background, *self.arms[arm], *rescue], self.model)
+        except DoseError:
+            if keep:
+                raise
+            together = {}
+        moved = [key for key, slot in before.items() if together.get(key) != slot]
+        if moved and not keep:
             return before | regimen.slots([*self.arms[arm], *rescue], self.model)
-        together = regimen.slots([*background, *self.arms[arm], *rescue], self.model)
-        moved = [key for key, slot in before.items() if together[key] != slot]
         if moved:
             names = ", ".join(" ".join(key) for key in moved)
             raise StudyError(
