@@ -54,7 +54,7 @@ def _antimony(name: str) -> str:
     import antimony
 
     antimony.clearPreviousLoads()
-    if antimony.loadAntimonyString((MODELS / name).read_text()) < 0:
+    if antimony.loadAntimonyString((MODELS / name).read_text(encoding="utf-8")) < 0:
         raise RuntimeError(antimony.getLastError())
     return antimony.getSBMLString(antimony.getMainModuleName())
 

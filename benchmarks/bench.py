@@ -201,7 +201,7 @@ def write(  # noqa: PLR0917 - the parts of one page
     ]
     lines += ["![work and precision](speed.svg)", ""]
     DOCS.mkdir(parents=True, exist_ok=True)
-    (DOCS / "speed.md").write_text("\n".join(lines))
+    (DOCS / "speed.md").write_text("\n".join(lines), encoding="utf-8")
     figure, axes = plt.subplots(1, len(tables), figsize=(3.2 * len(tables), 3.2), layout="constrained")
     for axis, (name, table) in zip(np.atleast_1d(axes), tables.items(), strict=True):
         for engine, rows in table.items():

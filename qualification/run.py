@@ -30,7 +30,7 @@ POINTS, RELATIVE, AGREEMENT = 5.0, 0.2, 0.9
 
 def read(path: Path) -> list[dict[str, str]]:
     """Read the rows of a table."""
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file, delimiter="\t"))
 
 
@@ -85,13 +85,13 @@ def main() -> None:
             kept[case] = dict(zip(FIELDS, (case, *numbers, sha, today), strict=True))
             print(case, *(kept[case][k] for k in FIELDS[1:4]), flush=True)
         kept[f"stage:{name}"] = dict.fromkeys(FIELDS, "") | {"id": f"stage:{name}", "model": sha}
-        with options.results.open("w", newline="") as file:
+        with options.results.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, FIELDS, delimiter="\t", lineterminator="\n")
             writer.writeheader()
             writer.writerows(kept.values())
     import page
 
-    options.page.write_text(page.render(cases, kept, holds))
+    options.page.write_text(page.render(cases, kept, holds), encoding="utf-8")
     print(options.page)
 
 

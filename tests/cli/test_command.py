@@ -141,7 +141,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_study_is_told_by_file_line_and_field(say, tmp_path, command, name):
     old, new, line, *words = BAD[name]
-    (tmp_path / "study.yaml").write_text(STUDY.replace(old, new, 1))
+    (tmp_path / "study.yaml").write_text(STUDY.replace(old, new, 1), encoding="utf-8")
     code, out, err = say(command, "study.yaml")
     assert code == 2
     assert out == ""
@@ -158,9 +158,9 @@ def test_all_problems_come_at_once_and_with_the_folder(tmp_path):
         .replace("1 week", "-1 week")
         .replace("label: Two", "lable: Two")
     )
-    (tmp_path / "study.yaml").write_text(text)
+    (tmp_path / "study.yaml").write_text(text, encoding="utf-8")
     (tmp_path / "taken").mkdir()
-    (tmp_path / "taken" / "notes.txt").write_text("mine")
+    (tmp_path / "taken" / "notes.txt").write_text("mine", encoding="utf-8")
     done = process("run", "study.yaml", "--out", "taken", cwd=tmp_path)
     assert done.returncode == 2
     assert done.stdout == ""
@@ -168,7 +168,7 @@ def test_all_problems_come_at_once_and_with_the_folder(tmp_path):
     assert len(lines) == 4
     assert [line.split(":")[2] for line in lines[:3]] == ["7", "8", "9"]
     assert "taken: has something in it already" in lines[3]
-    assert (tmp_path / "taken" / "notes.txt").read_text() == "mine"
+    assert (tmp_path / "taken" / "notes.txt").read_text(encoding="utf-8") == "mine"
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,9 @@ def test_a_file_that_is_no_study_is_told_at_once(say, tmp_path, content, words):
 
 
 def test_many_problems_are_cut_short(say, tmp_path):
-    (tmp_path / "study.yaml").write_text(STUDY + "".join(f"key{i}: 1\n" for i in range(500)))
+    (tmp_path / "study.yaml").write_text(
+        STUDY + "".join(f"key{i}: 1\n" for i in range(500)), encoding="utf-8"
+    )
     code, _, err = say("lint", "study.yaml")
     assert code == 2
     assert len(err.splitlines()) == 51
@@ -206,15 +208,15 @@ def test_many_problems_are_cut_short(say, tmp_path):
 
 def test_an_existing_folder_is_never_overwritten_unasked(say, tmp_path):
     (tmp_path / "results" / "compose-4").mkdir(parents=True)
-    (tmp_path / "results" / "compose-4" / "manifest.json").write_text("{}")
+    (tmp_path / "results" / "compose-4" / "manifest.json").write_text("{}", encoding="utf-8")
     code, _, err = say("run", "compose-4")
     assert code == 2
     assert "--force" in err
-    assert (tmp_path / "results" / "compose-4" / "manifest.json").read_text() == "{}"
+    assert (tmp_path / "results" / "compose-4" / "manifest.json").read_text(encoding="utf-8") == "{}"
 
 
 def test_a_file_in_the_place_of_the_folder_is_told(say, tmp_path):
-    (tmp_path / "out").write_text("")
+    (tmp_path / "out").write_text("", encoding="utf-8")
     code, _, err = say("run", "compose-4", "--out", "out", "--force")
     assert code == 2
     assert "out: is a file" in err
@@ -236,12 +238,12 @@ def test_export_writes_sbml_once(say, tmp_path):
     code, out, _ = say("export", "--sbml", "model.xml")
     assert code == 0
     assert out.strip().endswith("model.xml")
-    assert "<sbml" in (tmp_path / "model.xml").read_text()[:200]
-    before = (tmp_path / "model.xml").read_text()
+    assert "<sbml" in (tmp_path / "model.xml").read_text(encoding="utf-8")[:200]
+    before = (tmp_path / "model.xml").read_text(encoding="utf-8")
     code, _, err = say("export", "--sbml", "model.xml")
     assert code == 2
     assert "--force" in err
-    assert (tmp_path / "model.xml").read_text() == before
+    assert (tmp_path / "model.xml").read_text(encoding="utf-8") == before
 
 
 # -- what can be looked up --

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import polars as pl
 import pytest
@@ -33,7 +34,7 @@ TABLES = {"patients", "bands", "diary", "movements", "endpoints", "contrasts", "
 def finished(tmp_path_factory):
     """A folder with a finished run of two patients per arm."""
     folder = tmp_path_factory.mktemp("run")
-    (folder / "mini.yaml").write_text(STUDY)
+    (folder / "mini.yaml").write_text(STUDY, encoding="utf-8")
     out = folder / "out"
     arguments = ["run", folder / "mini.yaml", "--patients", 2, "--seed", 7, "--threads", 1, "--out", out]
     assert main([str(argument) for argument in arguments]) == 0
@@ -43,11 +44,11 @@ def finished(tmp_path_factory):
 def test_tables_manifest_and_report_are_there(finished):
     out = finished / "out"
     assert {file.stem for file in out.glob("*.parquet")} == TABLES
-    manifest = json.loads((out / "manifest.json").read_text())
+    manifest = json.loads((out / "manifest.json").read_text(encoding="utf-8"))
     assert manifest["seed"] == 7
     assert manifest["study"]["name"] == "mini"
     assert manifest["study_sha256"]
-    assert "<html" in (out / "report.html").read_text()[:500].lower()
+    assert "<html" in (out / "report.html").read_text(encoding="utf-8")[:500].lower()
     endpoints = pl.read_parquet(out / "endpoints.parquet")
     assert endpoints.filter(pl.col("arm") == "two")["published"].to_list() == [3.21]
 
@@ -61,16 +62,17 @@ def test_the_door_gives_what_the_command_gives(finished):
         assert getattr(results, name).equals(getattr(stored, name)), name
 
 
-def test_a_second_run_into_the_folder_needs_force(finished, capsys):
-    out = finished / "out"
+def test_a_second_run_into_the_folder_needs_force(finished, tmp_path, capsys):
+    out = tmp_path / "out"
+    shutil.copytree(finished / "out", out)
     study = str(finished / "mini.yaml")
-    before = (out / "manifest.json").read_text()
+    before = (out / "manifest.json").read_text(encoding="utf-8")
     assert main(["run", study, "--patients", "1", "--out", str(out)]) == 2
-    assert (out / "manifest.json").read_text() == before
+    assert (out / "manifest.json").read_text(encoding="utf-8") == before
     capsys.readouterr()
     assert main(["run", study, "--patients", "1", "--out", str(out), "--force"]) == 0
     shown = capsys.readouterr()
     assert shown.out.splitlines()[-1] == f"Report: {out / 'report.html'}"
     assert "not advice for a patient" in shown.out
     assert "3.2" in shown.out  # the published value, in as many digits as the estimate has
-    assert json.loads((out / "manifest.json").read_text())["counts"]["randomised"] == 2
+    assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["counts"]["randomised"] == 2

@@ -17,8 +17,10 @@ def test_one_study_with_table_page_and_figure(capsys, tmp_path):
     names = {"studies", "validation.json", "validation.md", "validation.parquet", "validation.svg"}
     assert {file.name for file in tmp_path.iterdir()} == names
     assert pl.read_parquet(tmp_path / "validation.parquet")["study"].to_list() == ["exheal"]
-    assert list(json.loads((tmp_path / "validation.json").read_text())["studies"]) == ["exheal"]
-    page = (tmp_path / "validation.md").read_text()
+    assert list(json.loads((tmp_path / "validation.json").read_text(encoding="utf-8"))["studies"]) == [
+        "exheal"
+    ]
+    page = (tmp_path / "validation.md").read_text(encoding="utf-8")
     assert "- Patients: 4 per arm" in page
     assert "](validation.svg)" in page
 

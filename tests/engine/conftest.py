@@ -28,12 +28,12 @@ def sbml():
 
 @pytest.fixture(scope="session")
 def oral():
-    return to_sbml((MODELS / "oral.ant").read_text())
+    return to_sbml((MODELS / "oral.ant").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session")
 def gut():
-    return to_sbml((MODELS / "gut.ant").read_text())
+    return to_sbml((MODELS / "gut.ant").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -79,7 +79,7 @@ def test_duplicated_sample_in_biom_and_in_two_files(made, write):
     first = write("s1.kreport", made.kraken(0))
     (first.parent / "b").mkdir()
     second = first.parent / "b" / "s1.kreport"
-    second.write_text(made.kraken(1))
+    second.write_text(made.kraken(1), encoding="utf-8")
     refused("stands in s1.kreport too", first, second)
 
 

@@ -170,7 +170,7 @@ def test_principal_coordinates_keep_the_distances_of_a_triangle():
 
 def test_a_strange_sample_is_flagged(made, write):
     table, told = made.people(write)
-    lines = table.read_text().splitlines()
+    lines = table.read_text(encoding="utf-8").splitlines()
     lines[5] = lines[5].split("\t")[0] + "\t10" * 5 + "\t9000\t10"
     strange = lines[5].split("\t")[0]
     found = analyse(write("strange.tsv", "\n".join(lines)), metadata=told)

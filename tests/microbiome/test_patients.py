@@ -63,9 +63,9 @@ def test_a_load_makes_abundance_absolute(genera, write, tmp_path):
     told = write("m.tsv", "sample\tcells_per_g\ns1\t1e11\ns2\t5e10\ns3\t2e11\n")
     out = analyse(genera, metadata=told, load="cells_per_g").write(tmp_path / "out")
     assert read_cohort(out / "cohort.parquet")["load_cells_per_g"].to_list() == [1e11, 5e10, 2e11]
-    assert json.loads((out / "manifest.json").read_text())["load"].startswith("absolute")
+    assert json.loads((out / "manifest.json").read_text(encoding="utf-8"))["load"].startswith("absolute")
     relative = analyse(genera).write(tmp_path / "relative")
-    assert json.loads((relative / "manifest.json").read_text())["load"] == "relative only"
+    assert json.loads((relative / "manifest.json").read_text(encoding="utf-8"))["load"] == "relative only"
     assert "load_cells_per_g" not in read_cohort(relative / "cohort.parquet").columns
 
 
@@ -111,7 +111,7 @@ def test_drawn_people_follow_the_fit_and_their_seed(made, write, tmp_path):
     np.testing.assert_allclose(
         read_cohort(out / "cohort.parquet").select(COMPOSITION).to_numpy(), drawn[:30], atol=1e-15
     )
-    stored = json.loads((out / "distribution.json").read_text())
+    stored = json.loads((out / "distribution.json").read_text(encoding="utf-8"))
     np.testing.assert_allclose(stored["between"], fit.between)
 
 
@@ -176,7 +176,7 @@ def test_too_few_people_to_fit(genera):
 def test_a_cohort_file_that_is_wrong(genera, tmp_path):
     out = analyse(genera).write(tmp_path / "out")
     good = pl.read_parquet(out / "cohort.parquet")
-    (tmp_path / "text.parquet").write_text("no parquet")
+    (tmp_path / "text.parquet").write_text("no parquet", encoding="utf-8")
     good.drop("composition_G3").write_parquet(tmp_path / "short.parquet")
     good.with_columns(patient=pl.lit(1)).write_parquet(tmp_path / "twice.parquet")
     good.with_columns(composition_G1=pl.lit(0.9)).write_parquet(tmp_path / "sum.parquet")

@@ -139,7 +139,7 @@ def test_a_folder_gives_the_same_page_as_the_object(render, results, tmp_path):
 
     for name in TABLES:
         getattr(results, name).write_parquet(tmp_path / f"{name}.parquet")
-    (tmp_path / "manifest.json").write_text(json.dumps(results.manifest))
+    (tmp_path / "manifest.json").write_text(json.dumps(results.manifest), encoding="utf-8")
     assert render(tmp_path).text == render(results).text
 
 
@@ -227,7 +227,7 @@ def test_the_map_tells_the_change_of_every_arm(page):
 
 def test_all_that_is_wrong_with_a_folder_is_told_at_once(tmp_path):
     (tmp_path / "bands.parquet").write_bytes(b"not parquet")
-    (tmp_path / "manifest.json").write_text("{")
+    (tmp_path / "manifest.json").write_text("{", encoding="utf-8")
     with pytest.raises(ResultsError) as caught:
         report.html(tmp_path, tmp_path / "report.html")
     assert len(caught.value.problems) == 2

@@ -220,10 +220,10 @@ def test_written_results_come_back(tmp_path, results):
 
 
 def test_a_file_in_the_way_is_left_alone(tmp_path, results):
-    (tmp_path / "out").write_text("precious")
+    (tmp_path / "out").write_text("precious", encoding="utf-8")
     with pytest.raises(ResultsError):
         results.write(tmp_path / "out")
-    assert (tmp_path / "out").read_text() == "precious"
+    assert (tmp_path / "out").read_text(encoding="utf-8") == "precious"
 
 
 def test_the_manifest_says_what_was_run(results):

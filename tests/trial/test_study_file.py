@@ -84,7 +84,7 @@ def problems(tmp_path, model):
 
 def test_the_small_study_is_read(tmp_path, model):
     file = tmp_path / "study.yaml"
-    file.write_text(GOOD)
+    file.write_text(GOOD, encoding="utf-8")
     study = load_study(file, model)
     assert study.background.duration == 28 * 24
     assert study.randomisation == 42 * 24
@@ -118,7 +118,9 @@ def test_json_schema_is_that_of_the_models():
 def test_editors_accept_shipped_studies(name):
     validator = jsonschema.Draft202012Validator(json_schema())
     file = shipped_studies()[name].file
-    assert file.read_text().startswith("# yaml-language-server: $schema=schema/study-1.json\n")
+    assert file.read_text(encoding="utf-8").startswith(
+        "# yaml-language-server: $schema=schema/study-1.json\n"
+    )
     assert list(validator.iter_errors(read_yaml(file).data)) == []
 
 
@@ -302,7 +304,7 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
 @given(st.text(alphabet="ab:-[]{},'\"# \n|>&*!?%@1", max_size=60))
 def test_any_yaml_punctuation_is_read_or_refused(tmp_path_factory, content):
     file = tmp_path_factory.mktemp("text") / "study.yaml"
-    file.write_text(content)
+    file.write_text(content, encoding="utf-8")
     document = read_yaml(file)
     assert document.problems or document.data is None or document.places
 
@@ -325,14 +327,14 @@ ODD = st.recursive(
 @given(st.data())
 def test_anything_in_any_place_is_a_message_and_never_a_fault(tmp_path_factory, model, data):
     file = tmp_path_factory.mktemp("odd") / "study.yaml"
-    file.write_text(GOOD)
+    file.write_text(GOOD, encoding="utf-8")
     study = read_yaml(file).data
     path = data.draw(st.sampled_from([path for path in _paths(study) if path]))
     parent = study
     for step in path[:-1]:
         parent = parent[step]
     parent[path[-1]] = data.draw(ODD)
-    file.write_text(json.dumps(study, ensure_ascii=False))
+    file.write_text(json.dumps(study, ensure_ascii=False), encoding="utf-8")
     for problem in lint(file, model):
         assert str(problem).startswith(str(file))
         assert "\n" not in str(problem)

@@ -108,19 +108,23 @@ def test_a_published_difference_stands_beside_the_contrast(tiny, study_of):
 
 def test_a_difference_is_from_the_reference(tmp_path, shipped):
     text = (
-        trial.shipped_studies()["exheal"].file.read_text().replace("against: oxycodone", "against: morphine")
+        trial.shipped_studies()["exheal"]
+        .file.read_text(encoding="utf-8")
+        .replace("against: oxycodone", "against: morphine")
     )
     file = tmp_path / "wrong.yaml"
-    file.write_text(text.replace("name: exheal", "name: wrong"))
+    file.write_text(text.replace("name: exheal", "name: wrong"), encoding="utf-8")
     problems = [str(problem) for problem in trial.lint(file, shipped)]
     assert len(problems) == 1
     assert "'morphine' is not the reference arm; expected 'oxycodone'" in problems[0]
 
 
 def test_an_observable_that_is_not_there(tmp_path, shipped):
-    text = trial.shipped_studies()["poulsen-2016"].file.read_text()
+    text = trial.shipped_studies()["poulsen-2016"].file.read_text(encoding="utf-8")
     file = tmp_path / "wrong.yaml"
-    file.write_text(text.replace("observable: colonic_transit", "observable: colonic_transits"))
+    file.write_text(
+        text.replace("observable: colonic_transit", "observable: colonic_transits"), encoding="utf-8"
+    )
     with pytest.raises(StudyError, match="Did you mean 'colonic_transit'"):
         trial.load_study(file, shipped)
 

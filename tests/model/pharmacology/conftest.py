@@ -82,7 +82,9 @@ def write_half(shipped: Path, folder: Path) -> Path:
     _copy_rows(shipped, folder, "edges", lambda row: f"edge_{row[0]}" in text)
     rows = [f"{name}\t{value}\tdimensionless\tgut" for name, value in GUT.items()]
     rows += [f"{name}\t{value}\tpg_per_mL\tgut" for name, value in CYTOKINES.items()]
-    (folder / "parameters" / "gut.tsv").write_text("\n".join(["id\tvalue\tunit\tmechanism", *rows, ""]))
+    (folder / "parameters" / "gut.tsv").write_text(
+        "\n".join(["id\tvalue\tunit\tmechanism", *rows, ""]), encoding="utf-8"
+    )
     return folder
 
 
