@@ -158,3 +158,9 @@ def test_algebraic_rules_packages_and_fast_reactions_are_refused_with_their_line
 def test_text_that_is_not_sbml(text):
     with pytest.raises(ModelError):
         engine.compile(text)
+
+
+@pytest.mark.parametrize("column", ["ID", "EVID", "ADDL", "SS"])
+def test_a_fraction_where_a_whole_number_belongs_is_refused(column):
+    with pytest.raises(InputError, match=f"{column}: is not a whole number"):
+        engine.EventTable.from_rows([{"CMT": "depot", "AMT": 1.0, "II": 12.0, column: 1.5}])

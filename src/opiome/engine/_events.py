@@ -88,6 +88,8 @@ class EventTable:
                 given = np.asarray(getattr(self, name), dtype=dtype).reshape(-1)
             except (TypeError, ValueError) as error:
                 raise DoseError(Problem(f"is not {kind.__name__}: {error}", field=name)) from error
+            if kind is int and not np.array_equal(given, np.asarray(getattr(self, name)).reshape(-1)):
+                raise DoseError(Problem("is not a whole number", field=name, remedy="give 0, 1, 2, ..."))
             column = given if size == n else np.full(n, given[0] if size else DEFAULTS[name], dtype=dtype)
             object.__setattr__(self, name, column)
 
