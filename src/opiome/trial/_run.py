@@ -39,7 +39,7 @@ _TABLES = {
     "opiome.cohort": ("correlations.tsv",),
     "opiome.regimen": ("equivalence.tsv",),
 }
-_PACKAGES = ("opiome", "numpy", "scipy", "numba", "polars", "python-libsbml", "antimony", "statsmodels")
+_PACKAGES = ("opiome", "numpy", "scipy", "numba", "polars", "python-libsbml", "antimony")
 
 
 class Progress(Protocol):
