@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import polars as pl
+from bench import interval
+
 from opiome import trial
 
 if TYPE_CHECKING:
@@ -11,6 +14,8 @@ if TYPE_CHECKING:
 
     from experiments import Answer
 
+OIC_J = 212
+"""People in the study."""
 ENDPOINTS = {"responder": "responder", "sbm": "sbm_change", "first": "first_sbm"}
 STUDIES = {
     "compose1": ("compose-1", {"naldemedine": "naldemedine", "placebo": "placebo"}),
@@ -32,6 +37,8 @@ def answers(patients: int, cases: Collection[str]) -> Iterator[tuple[str, Answer
                     yield case, _answer(row)
     results = trial.run(trial.load_study("first-opioid"), patients=patients)
     rows = {(r["endpoint"], r["arm"]): r for r in results.endpoints.to_dicts()}
+    week_before = results.diary.filter(pl.col("day") < 1).group_by("patient").agg(pl.col("spontaneous").sum())
+    yield "oicj_sbm_before", interval(week_before.sort("patient")["spontaneous"].to_numpy(), OIC_J, "mean")
     yield "oicj_sbm_after", _mixed(rows, "sbm")
     yield "oicj_rome_week1", _mixed(rows, "rome_iv_week_1")
     yield "oicj_rome_2weeks", _mixed(rows, "rome_iv")
