@@ -49,11 +49,6 @@ class Variation:
     cv: float = 0.0
     effects: tuple[Effect, ...] = ()
 
-    @property
-    def varies(self) -> bool:
-        """Whether two patients can differ in this parameter."""
-        return bool(self.effects) or (self.distribution != "fixed" and self.cv > 0)
-
 
 def variations(table: pl.DataFrame, marginals: Mapping[str, Marginal]) -> dict[str, Variation]:
     """Read the between-subject part of ``model.parameters`` (a polars frame, columns of parameters.tsv).

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from opiome.engine._machine import Code
 
 Array = NDArray[np.float64]
-Parameters = "Mapping[str, float | Array]"
 MOST_PROBLEMS = 30
 
 

@@ -25,7 +25,6 @@ MASK = "<8 x i1>"
 BLOCK = 600  # lines per basic block: keeps instruction selection linear in the size of the model
 LEAVES = ("num", "par", "state", "time", "bool")
 COMPARE = {"lt": "olt", "le": "ole", "eq": "oeq"}
-LIBRARY = ("sin", "cos", "asin", "acos", "atan")
 
 
 def literal(x: float) -> str:

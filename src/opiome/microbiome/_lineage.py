@@ -45,7 +45,6 @@ class Lineage:
     names: tuple[str, str, str, str, str, str, str]
     written: str
     sgb: str = ""
-    recognised: bool = True
 
     @property
     def genus(self) -> str:
@@ -156,7 +155,7 @@ def _binomial(genus: str, species: str) -> str:
 
 @lru_cache(maxsize=200_000)
 def parse_lineage(text: str) -> Lineage:
-    """Read a taxon as a table writes it; never fails (``recognised`` is False for what is no taxon)."""
+    """Read a taxon as a table writes it; never fails: what is no taxon has no known rank."""
     separator = "|" if "|" in text and "__" in text else ";"
     parts = [part for part in text.split(separator) if part.strip()] if separator in text else [text]
     names, sgb, matched = _prefixed(parts)
@@ -177,7 +176,7 @@ def parse_lineage(text: str) -> Lineage:
         names[_SPECIES] = _binomial(names[5], _clean(species))
     if re.fullmatch(r"GGB\d+", names[5]):
         names[5] = ""
-    return Lineage(tuple(names), text, sgb, recognised=True)  # type: ignore[arg-type]
+    return Lineage(tuple(names), text, sgb)  # type: ignore[arg-type]
 
 
 def _prefixed(parts: list[str]) -> tuple[list[str], str, bool]:

@@ -11,7 +11,6 @@ import numpy as np
 
 from opiome.errors import Problem, ProfileError
 from opiome.microbiome._logratio import ilr, mahalanobis, replace_zeros, shrunk_covariance
-from opiome.microbiome._profile import GUILDS
 from opiome.microbiome._toposcore import akkermansia, akkermansia_class, toposcore
 
 if TYPE_CHECKING:
@@ -201,8 +200,3 @@ def measures(
     types |= dict.fromkeys(("sig1", "sig2"), pl.Int64())
     types |= dict.fromkeys(("toposcore_class", "toposcore_call"), pl.String())
     return pl.DataFrame(columns, schema_overrides=types)
-
-
-def guild_columns(guilds: GuildTable) -> dict[str, NDArray[np.float64]]:
-    """The guild fractions as columns ``G1`` .. ``G7``."""
-    return {guild: guilds.fractions[:, i] for i, guild in enumerate(GUILDS)}

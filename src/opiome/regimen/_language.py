@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 
 __all__ = ["read"]
 
-ONE_COURSE = "one line for each course"
-
 
 def read(text: str) -> Sentence:
     """Take one regimen apart; what cannot be understood is in ``problems``, never raised."""
