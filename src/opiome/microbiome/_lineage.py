@@ -119,21 +119,21 @@ def _clean(name: str) -> str:
     return "" if _EMPTY.match(name) else name
 
 
-def _bare(text: str) -> tuple[list[str], str, bool]:
+def _bare(text: str) -> tuple[list[str], str]:
     """Read a name without ranks: a genus, a family, a binomial, or a MetaPhlAn bin."""
     names = [""] * 7
     sgb = _BIN.search(text)
     stem = _BIN.sub("", text) if sgb else text
     stem = stem.removesuffix("_unclassified").removesuffix(" unclassified").strip("_ ")
     if _EMPTY.match(stem) or re.fullmatch(r"(GGB|FGB|OFGB|CFGB)\d+", stem):
-        return names, sgb[1] if sgb else "", bool(sgb)
+        return names, sgb[1] if sgb else ""
     plain = re.sub(r"^Candidatus[_ ]", "", stem)
     first = re.split(r"[_ ]", plain.replace("[", "").replace("]", ""), maxsplit=1)[0]
     rank = (
         _HIGHER.get(first) if first in _HIGHER else next((r for s, r in _SUFFIXES if first.endswith(s)), None)
     )
     if not _BARE.match(stem):
-        return names, sgb[1] if sgb else "", bool(sgb)
+        return names, sgb[1] if sgb else ""
     if rank is not None and not re.search(r"(_group$|UCG|_gut_)", stem):
         names[rank] = first
     elif re.search(r"[_ ]", plain) and not _PLAIN_GENUS.match(plain.replace(" ", "_")):
@@ -141,7 +141,7 @@ def _bare(text: str) -> tuple[list[str], str, bool]:
         names[6] = plain.replace("_", " ")
     else:
         names[5] = plain
-    return names, sgb[1] if sgb else "", True
+    return names, sgb[1] if sgb else ""
 
 
 def _binomial(genus: str, species: str) -> str:
@@ -163,12 +163,12 @@ def parse_lineage(text: str) -> Lineage:
         for rank, part in enumerate(parts[: len(RANKS)]):
             names[rank] = _clean(part)
     elif not matched:
-        bare, sgb, known = _bare(text.strip().strip('"'))
-        return Lineage(tuple(bare), text, sgb, known)  # type: ignore[arg-type]
+        bare, sgb = _bare(text.strip().strip('"'))
+        return Lineage(tuple(bare), text, sgb)  # type: ignore[arg-type]
     species = names[_SPECIES]
     unplaced = species and (not any(names[:_SPECIES]) or (not names[5] and "_" in species))
     if unplaced or _BIN.search(species):
-        bare, bin_number, _ = _bare(species)
+        bare, bin_number = _bare(species)
         sgb = sgb or bin_number
         names[_SPECIES] = ""
         names = [name or other for name, other in zip(names, bare, strict=True)]
