@@ -2,46 +2,83 @@
 
 from __future__ import annotations
 
+from itertools import groupby
 from typing import TYPE_CHECKING
 
+from figures import board, slug, strips
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
-    Row = dict[str, str]
+    from rules import Judged
+
+__all__ = ["draw", "render"]
+
+PICTURES = "images/qualification"
 
 
-def render(cases: list[Row], answers: dict[str, Row], holds: Callable[[Row, Row], bool]) -> str:
-    """Render the page in Markdown."""
-    judged = [(case, answers.get(case["id"])) for case in cases]
+def render(judged: Sequence[Judged], reasons: Mapping[str, str]) -> str:
+    """Render the page in Markdown; ``reasons`` explain misses, by case."""
     lines = ["# Qualification: what the model gets right, and what it does not", ""]
     for tag, meaning in (
         ("check", "not used when numbers were chosen"),
         ("fit", "used when numbers were chosen"),
     ):
-        some = [(case, answer) for case, answer in judged if case["tag"] == tag]
-        good = sum(answer is not None and holds(case, answer) for case, answer in some)
-        missing = sum(answer is None for _, answer in some)
+        some = [j for j in judged if j.case["tag"] == tag]
+        good = sum(j.holds for j in some)
+        missing = sum(j.answer is None for j in some)
         text = f"**{good} of {len(some)} cases hold** ({tag}: {meaning})"
         lines.append(text + (f"; {missing} have no experiment yet and count as misses." if missing else "."))
         lines.append("")
-    model = next((a["model"] for a in answers.values() if a["value"]), "none")
-    date = max((a["date"] for a in answers.values()), default="")
+    answers = [j.answer for j in judged if j.answer is not None]
+    model = next((a["model"] for a in answers), "none")
+    date = max((a["date"] for a in answers), default="")
     lines += [
         f"Model {model}, {date}. Rules that stood before the first run: `qualification/cases.tsv`.",
         "Written by `python qualification/run.py`.",
         "",
+        f"![All cases, a square for each]({PICTURES}/board.svg)",
+        "",
     ]
-    for situation in dict.fromkeys(case["situation"] for case in cases):
-        lines += [f"## {situation}", "", "| | behaviour | published | model | tag |", "|---|---|---|---|---|"]
-        lines += [_row(case, answer, holds) for case, answer in judged if case["situation"] == situation]
+    for situation, group in _situations(judged).items():
+        picture = f"{PICTURES}/{slug(situation)}.svg"
+        lines += [f"## {situation}", "", f"![Published and model: {situation}]({picture})", ""]
+        lines += ["| | behaviour | published | model | tag |", "|---|---|---|---|---|"]
+        lines += [_row(j) for j in group]
         lines.append("")
+        lines += [
+            f"- **{j.case['measure']}**: {reasons.get(j.case['id'], 'not explained yet')}"
+            for j in group
+            if j.verdict == "miss"
+        ]
+        if lines[-1]:
+            lines.append("")
     return "\n".join(lines)
 
 
-def _row(case: Row, answer: Row | None, holds: Callable[[Row, Row], bool]) -> str:
-    verdict = "no experiment" if answer is None else "holds" if holds(case, answer) else "**miss**"
+def draw(judged: Sequence[Judged], folder: Path) -> list[Path]:
+    """Draw the board and a picture per situation into a folder; those of situations that are gone go."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {folder / "board.svg": board(judged)}
+    for situation, group in _situations(judged).items():
+        pictures[folder / f"{slug(situation)}.svg"] = strips(situation, group)
+    for stale in set(folder.glob("*.svg")) - pictures.keys():
+        stale.unlink()
+    for file, text in pictures.items():
+        file.write_text(text, encoding="utf-8")
+    return list(pictures)
+
+
+def _situations(judged: Sequence[Judged]) -> dict[str, list[Judged]]:
+    return {name: list(group) for name, group in groupby(judged, key=lambda j: j.case["situation"])}
+
+
+def _row(judged: Judged) -> str:
+    case, answer = judged.case, judged.answer
+    verdict = "**miss**" if judged.verdict == "miss" else judged.verdict
     unit = case["unit"]
-    if case["rule"] == "direction":
+    if judged.sign:
         published = "sign"
         model = "" if answer is None else f"{100 * float(answer['value']):.0f} % agree"
     else:

@@ -16,8 +16,10 @@ from typing import TYPE_CHECKING
 
 import experiments
 import mouse
+import page
 import trials
 from bench import Bench
+from rules import Judged
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -25,27 +27,12 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "qualification.md"
 FIELDS = ("id", "value", "low", "high", "model", "date")
-POINTS, RELATIVE, AGREEMENT = 5.0, 0.2, 0.9
 
 
 def read(path: Path) -> list[dict[str, str]]:
     """Read the rows of a table."""
     with path.open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file, delimiter="\t"))
-
-
-def holds(case: dict[str, str], answer: dict[str, str]) -> bool:
-    """Apply the rule of a case to its answer (``README.md``)."""
-    value, low, high = (float(answer[k]) for k in ("value", "low", "high"))
-    if case["rule"] == "direction":
-        return value >= AGREEMENT
-    if case["rule"] == "range":
-        return float(case["low"]) <= value <= float(case["high"])
-    published = float(case["published"])
-    allowed = RELATIVE * abs(published)
-    if case["unit"] == "%":
-        allowed = max(allowed, POINTS)
-    return low <= published <= high and abs(value - published) <= allowed
 
 
 def stages(people: int, patients: int, cases: Collection[str]) -> Iterator[tuple[str, object]]:
@@ -55,6 +42,14 @@ def stages(people: int, patients: int, cases: Collection[str]) -> Iterator[tuple
         yield function.__name__, function(bench)
     yield "mouse", mouse.answers(Bench(1, species="mouse"))
     yield "trials", trials.answers(patients, cases)
+
+
+def write(cases: list[dict[str, str]], kept: dict[str, dict[str, str]], file: Path) -> None:
+    """Judge the answers and write the page and its pictures beside it."""
+    judged = [Judged(case, kept.get(case["id"])) for case in cases]
+    reasons = {row["id"]: row["reason"] for row in read(HERE / "misses.tsv")}
+    page.draw(judged, file.parent / page.PICTURES)
+    file.write_text(page.render(judged, reasons), encoding="utf-8")
 
 
 def main() -> None:
@@ -89,9 +84,7 @@ def main() -> None:
             writer = csv.DictWriter(file, FIELDS, delimiter="\t", lineterminator="\n")
             writer.writeheader()
             writer.writerows(kept.values())
-    import page
-
-    options.page.write_text(page.render(cases, kept, holds), encoding="utf-8")
+    write(cases, kept, options.page)
     print(options.page)
 
 
