@@ -28,18 +28,23 @@ if TYPE_CHECKING:
 __all__ = ["Assignment", "GuildMap", "GuildTable", "guild_map", "map_guilds"]
 
 _SUM_TOLERANCE = 1e-9
-_COLUMNS = ["rank", "name", "synonyms", "shares", "basis", "source", "evidence", "note"]
+_COLUMNS = ["rank", "name", "synonyms", "shares", "basis", "source", "evidence", "found", "note"]
 
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """What one row says: ``shares`` (7,) sums to 1, or is all zero for a taxon that belongs to no guild."""
+    """What one row says: ``shares`` (7,) sums to 1, or is all zero for a taxon that belongs to no guild.
+
+    ``evidence`` is ``seen``, ``derived``, ``assumed`` or ``recalled``, and ``found`` what the source says.
+    """
 
     name: str
     rank: str
     shares: tuple[float, ...]
     basis: str
     source: str
+    evidence: str
+    found: str
     note: str
 
     @property
@@ -111,7 +116,7 @@ def guild_map() -> GuildMap:
         cells = line.split("\t")
         if cells == _COLUMNS:
             continue
-        rank, name, synonyms, shares, basis, source, _, note = cells
+        rank, name, synonyms, shares, basis, source, evidence, found, note = cells
         parsed = _shares(shares)
         if parsed is None:
             problems.append(
@@ -124,7 +129,7 @@ def guild_map() -> GuildMap:
                 )
             )
             continue
-        row = Assignment(name, rank, parsed, basis, source, note)
+        row = Assignment(name, rank, parsed, basis, source, evidence, found, note)
         key = species_key if rank == "species" else genus_key
         problems += [
             Problem(f"{rank} {spelling} stands twice", file="taxa_guilds.tsv", line=number)
@@ -201,6 +206,7 @@ def map_guilds(profile: Profile, mapping: GuildMap | None = None) -> GuildTable:
             "guild": [row.guild if row else "none" for row in found],
             "level": level.tolist(),
             "row": [row.name if row else "" for row in found],
+            "evidence": [row.evidence if row else "" for row in found],
             "reason": [_reason(row, lineage) for row, lineage in zip(found, profile.lineages, strict=True)],
             "mean": np.asarray(fractions.mean(axis=0)).ravel(),
             "max": column,
