@@ -23,6 +23,7 @@ STUDIES = {
     "webster": ("webster-2b", {"0_1": "low", "0_2": "middle", "0_4": "high", "placebo": "placebo"}),
     "kodiac4": ("kodiac-04", {"25": "high", "12_5": "low", "placebo": "placebo"}),
 }
+FMT = {"fmt_week_4": "weeks_3_4", "fmt_week_12": "weeks_9_12", "fmt_week_24": "weeks_21_24"}
 
 
 def answers(patients: int, cases: Collection[str]) -> Iterator[tuple[str, Answer]]:
@@ -35,6 +36,10 @@ def answers(patients: int, cases: Collection[str]) -> Iterator[tuple[str, Answer
                 row = rows.get((endpoint, arm))
                 if row is not None and (case := f"{prefix}_{short}_{label}") in cases:
                     yield case, _answer(row)
+    results = trial.run(trial.load_study("fmt-ding-2018"), patients=patients)
+    rows = {r["endpoint"]: r for r in results.endpoints.to_dicts()}
+    for case, endpoint in FMT.items():
+        yield case, _answer(rows[endpoint])
     results = trial.run(trial.load_study("first-opioid"), patients=patients)
     rows = {(r["endpoint"], r["arm"]): r for r in results.endpoints.to_dicts()}
     week_before = results.diary.filter(pl.col("day") < 1).group_by("patient").agg(pl.col("spontaneous").sum())
