@@ -230,7 +230,8 @@ def test_the_manifest_says_what_was_run(results):
     manifest = results.manifest
     assert len(manifest["study_sha256"]) == 64
     assert manifest["model"]["sha256"] == "tiny"
-    assert set(manifest["tables_sha256"]) == {"diary.tsv", "clock.tsv", "correlations.tsv", "equivalence.tsv"}
+    tables = {"diary.tsv", "clock.tsv", "events.tsv", "correlations.tsv", "equivalence.tsv"}
+    assert set(manifest["tables_sha256"]) == tables
     assert set(manifest["seconds"]) == {"compile", "screening", "treatment", "endpoints"}
     assert manifest["study"]["name"] == "tiny"
 

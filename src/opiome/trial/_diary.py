@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-__all__ = ["COUNTS", "Diary", "Movements"]
+__all__ = ["COUNTS", "DAILY", "DAYS", "Diary", "Movements"]
 
 COUNTS = (
     "bm",
@@ -30,6 +30,13 @@ COUNTS = (
 )
 """What is counted each day: movements, spontaneous ones, those that are also complete, or without straining;
 and, of all movements, those with straining, a hard stool, incomplete evacuation, blockage or manual help."""
+
+DAILY = ("nausea", "sedation", "delirium", "cows", "breakthrough", "rescue_opioid", "ome")
+"""What else is known of each day: nausea and sedation (scores 0-10), delirium (0 or 1), withdrawal (COWS,
+0-48), episodes of breakthrough pain, doses of rescue opioid, and the prescribed oral morphine equivalent
+(mg/day; rescue doses not counted)."""
+DAYS = ("death_day", "progression_day", "stopped_day", "added_day", "rotated_day")
+"""The days on which something happened to a patient for the first time."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,18 @@ class Diary:
             recorded has no counts.
         followed: hours since randomisation until which each patient was followed, shape (n,).
         movements: the recorded movements.
+        daily: the names of :data:`DAILY` to values, shape (n, d); NaN where nothing was written. The
+            prescribed dose is known on every day until the patient leaves.
+        death_day: day of death, shape (n,), NaN for those who did not die while they were followed. Days are
+            counted from randomisation: 1.0 is the end of the first day.
+        progression_day: day of the image that showed progression, shape (n,), NaN if none did.
+        stopped_day: day from which a rule stopped the study drug of someone who stayed, shape (n,), or NaN.
+        added_day: day on which a rule added a drug for the first time, shape (n,), or NaN.
+        rotated_day: day on which the opioid was changed for the first time, shape (n,), or NaN.
+        rotations: changes of opioid on each day, shape (n, d).
+        reason: why each patient left, shape (n,): ``death``, ``dropout``, the condition of a driver or the
+            reason of a stopping rule; empty for those who stayed to the end.
+        weights: how many people each patient stands for, shape (n,).
         measured: what the clinic measured beside the diary: observables by id, daily means of shape (n, d),
             NaN once a patient has left. Only those that an endpoint asks for.
     """
@@ -107,6 +126,15 @@ class Diary:
     recorded: NDArray[np.bool_]
     followed: NDArray[np.float64]
     movements: Movements
+    daily: dict[str, NDArray[np.float32]]
+    death_day: NDArray[np.float64]
+    progression_day: NDArray[np.float64]
+    stopped_day: NDArray[np.float64]
+    added_day: NDArray[np.float64]
+    rotated_day: NDArray[np.float64]
+    rotations: NDArray[np.int8]
+    reason: NDArray[np.str_]
+    weights: NDArray[np.float64]
     measured: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @classmethod
@@ -123,6 +151,15 @@ class Diary:
             recorded=np.zeros(shape, dtype=bool),
             followed=np.full(len(patients), 24.0 * (days - lead)),
             movements=Movements.none(),
+            daily={name: np.full(shape, np.nan, dtype=np.float32) for name in DAILY},
+            death_day=np.full(len(patients), np.nan),
+            progression_day=np.full(len(patients), np.nan),
+            stopped_day=np.full(len(patients), np.nan),
+            added_day=np.full(len(patients), np.nan),
+            rotated_day=np.full(len(patients), np.nan),
+            rotations=np.zeros(shape, dtype=np.int8),
+            reason=np.zeros(len(patients), dtype="U64"),
+            weights=np.ones(len(patients)),
         )
 
     def __len__(self) -> int:
@@ -172,6 +209,8 @@ class Diary:
             recorded=self.recorded[rows],
             followed=self.followed[rows],
             movements=Movements.join([Movements(**columns)]),
+            daily={name: values[rows] for name, values in self.daily.items()},
+            **{name: getattr(self, name)[rows] for name in (*DAYS, "rotations", "reason", "weights")},
             measured={name: values[rows] for name, values in self.measured.items()},
         )
 
@@ -189,6 +228,11 @@ class Diary:
             recorded=np.concatenate([part.recorded for part in parts]),
             followed=np.concatenate([part.followed for part in parts]),
             movements=Movements.join([part.movements for part in parts], starts),
+            daily={name: np.concatenate([part.daily[name] for part in parts]) for name in DAILY},
+            **{
+                name: np.concatenate([getattr(part, name) for part in parts])
+                for name in (*DAYS, "rotations", "reason", "weights")
+            },
             measured={
                 name: np.concatenate([part.measured[name] for part in parts]) for name in parts[0].measured
             },
@@ -209,7 +253,9 @@ class Diary:
         columns["bristol_sum"] = self.bristol[row, column]
         columns["rescue"] = self.rescue[row, column]
         columns["nrs"] = self.nrs[row, column]
-        table = pl.DataFrame(columns).with_columns(pl.lit(arm).alias("arm"), pl.col("nrs").fill_nan(None))
+        columns |= {name: values[row, column] for name, values in self.daily.items()}
+        known = pl.col("nrs", *DAILY).fill_nan(None)
+        table = pl.DataFrame(columns).with_columns(pl.lit(arm).alias("arm"), known)
         return table.select("patient", "arm", "day", pl.exclude("patient", "arm", "day"))
 
     def movement_frame(self, arm: str) -> pl.DataFrame:

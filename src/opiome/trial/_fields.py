@@ -13,8 +13,9 @@ import re
 from collections.abc import Callable, Iterator, Mapping  # noqa: TC003  # pydantic resolves the annotations
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
+import numpy as np
 from pydantic import (
     BaseModel,
     BeforeValidator,
@@ -28,6 +29,9 @@ from pydantic import (
 
 from opiome.errors import InputError, Problem
 from opiome.units import hours
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = [
     "CohortFile",
@@ -43,7 +47,7 @@ __all__ = [
 
 _DAY = 24.0
 _WEEK = 7.0 * _DAY
-_COMPARE: Mapping[str, Callable[[float, float], bool]] = {
+_COMPARE: Mapping[str, Callable[[Any, float], Any]] = {
     "<=": operator.le,
     ">=": operator.ge,
     "<": operator.lt,
@@ -110,6 +114,12 @@ class Condition:
     def holds(self, value: float) -> bool:
         """Whether the value (in the unit of the quantity's table) meets the condition; NaN never does."""
         return all(_COMPARE[sign](value, limit) for sign, limit in self.tests)
+
+    def mask(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which values meet the condition, in the shape of ``values``; NaN never does."""
+        with np.errstate(invalid="ignore"):
+            met = [np.asarray(_COMPARE[sign](values, limit)) for sign, limit in self.tests]
+        return np.asarray(np.logical_and.reduce(met))
 
     def __str__(self) -> str:
         if len(self.tests) == 2:  # noqa: PLR2004  (a range has two ends)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from opiome import streams
+from opiome.trial._adverse import EVENT_SIGNS
 from opiome.trial._bowel import SIGNS, Bowel
 from opiome.trial._diary import Diary, Movements
 from opiome.trial._quantities import quantity
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from opiome.engine import Ensemble, EventTable
+    from opiome.trial._adverse import AdverseEvents
     from opiome.trial._numbers import DiaryNumbers
     from opiome.trial._schema import Dropout
     from opiome.trial._watch import Watch
@@ -92,6 +94,7 @@ class Rules:
         rescue_every: the shortest time between two rescue doses (h).
         rescue_doses: patient rows and times (h, the model's) to event rows.
         dropout: hazards of leaving; None where nobody leaves.
+        events: adverse events, progression and death; None where none are drawn.
     """
 
     seed: int
@@ -101,6 +104,7 @@ class Rules:
     rescue_every: float = 24.0
     rescue_doses: Callable[[NDArray[np.intp], NDArray[np.float64]], EventTable] | None = None
     dropout: Dropout | None = None
+    events: AdverseEvents | None = None
 
 
 def live(
@@ -147,6 +151,8 @@ def live(
         pain = values[:, :, watch.signs[PAIN]].mean(axis=1)
         noise = rules.numbers.nrs_sd * streams.normal(rules.seed, "diary/nrs", group.patients, column)
         diary.nrs[:, column] = np.where(filled, np.clip(np.rint(pain + noise), 0, 10), np.nan)
+        if rules.events is not None:
+            _befall(rules.events, group, column, filled, _means(values, watch))
         means = watch.means(values, np.asarray(run.states))
         group.means[:, column] = np.where(group.present[:, None], means, np.nan)
         if hourly is not None:
@@ -155,6 +161,32 @@ def live(
             _leave(group, column, rules)
         day_done()
     diary.movements = Movements.join(written)
+
+
+def _means(values: NDArray[np.float64], watch: Watch) -> dict[str, NDArray[np.float64]]:
+    """The daily means of what adverse events are drawn from, shape (n,) each."""
+    return {name: values[:, :, watch.signs[name]].mean(axis=1) for name in EVENT_SIGNS if name in watch.signs}
+
+
+def _befall(
+    events: AdverseEvents,
+    group: Group,
+    column: int,
+    filled: NDArray[np.bool_],
+    means: dict[str, NDArray[np.float64]],
+) -> None:
+    """Adverse events of a day, then images, then death at its end."""
+    diary = group.diary
+    events.write(diary, column, means, filled)
+    events.progress(diary, column, means, group.present)
+    _gone(group, column, events.die(diary, column, means, group.present), "death")
+
+
+def _gone(group: Group, column: int, leaving: NDArray[np.bool_], reason: str) -> None:
+    """Patients leave at the end of a day."""
+    group.present &= ~leaving
+    group.diary.followed[leaving] = float(_HOURS * (column + 1 - group.diary.lead))
+    group.diary.reason[leaving] = reason
 
 
 def _rescue(run: Ensemble, group: Group, column: int, now: float, rules: Rules) -> None:
@@ -181,17 +213,24 @@ def _willing(patients: NDArray[np.int64], day: int, rules: Rules) -> NDArray[np.
 
 
 def _leave(group: Group, column: int, rules: Rules) -> None:
-    """Patients leave at the end of a day, by the hazards that hold on it."""
+    """Patients leave at the end of a day, by the hazards that hold on it; the reason is one of them.
+
+    Which of the hazards it was is drawn in proportion to their size.
+    """
     if rules.dropout is None:
         return
     diary = group.diary
-    hazard = np.full(len(group.patients), rules.dropout.background_per_week)
     week = slice(max(column + 1 - _WEEK_DAYS, 0), column + 1)
+    hazard = np.full(len(group.patients), rules.dropout.background_per_week)
+    reached, reasons = [hazard.copy()], ["dropout"]
     for driver in rules.dropout.drivers:
-        values = quantity(diary, driver.when.quantity, week)
-        hazard += driver.per_week * np.array([driver.when.holds(value) for value in values])
+        hazard += driver.per_week * driver.when.mask(quantity(diary, driver.when.quantity, week))
+        reached.append(hazard.copy())
+        reasons.append(str(driver.when))
     chance = 1.0 - streams.exp(-hazard / _WEEK_DAYS)
     u = streams.uniform(rules.seed, "dropout", group.patients, column)
     leaving = group.present & (u < chance)
-    group.present &= ~leaving
-    diary.followed[leaving] = float(_HOURS * (column + 1 - diary.lead))
+    share = streams.uniform(rules.seed, "dropout/reason", group.patients, column) * hazard
+    why = np.minimum((np.array(reached) <= share).sum(axis=0), len(reasons) - 1)
+    for k, reason in enumerate(reasons):
+        _gone(group, column, leaving & (why == k), reason)

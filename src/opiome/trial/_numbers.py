@@ -13,7 +13,7 @@ from opiome.errors import ModelError, Problem
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DiaryNumbers", "diary_numbers"]
+__all__ = ["DiaryNumbers", "diary_numbers", "table_rows"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,8 @@ class DiaryNumbers:
     """Relative evacuation rate in each hour of model time (hour 0 first), with mean 1."""
 
 
-def _rows(name: str) -> Iterator[dict[str, str]]:
+def table_rows(name: str) -> Iterator[dict[str, str]]:
+    """The rows of one of this room's tables of numbers."""
     text = resources.files("opiome.trial").joinpath(name).read_text(encoding="utf-8")
     return csv.DictReader(text.splitlines(), delimiter="\t")
 
@@ -51,14 +52,14 @@ def _rows(name: str) -> Iterator[dict[str, str]]:
 @cache
 def diary_numbers() -> DiaryNumbers:
     """The shipped numbers; raises ModelError if a row is missing or unknown."""
-    values = {row["id"]: float(row["value"]) for row in _rows("diary.tsv")}
+    values = {row["id"]: float(row["value"]) for row in table_rows("diary.tsv")}
     expected = {item.name for item in fields(DiaryNumbers)} - {"rhythm"}
     if set(values) != expected:
         names = ", ".join(sorted(set(values) ^ expected))
         raise ModelError(
             Problem(f"missing or unknown rows: {names}", file="diary.tsv", remedy="restore the shipped table")
         )
-    weights = [float(row["weight"]) for row in _rows("clock.tsv")]
+    weights = [float(row["weight"]) for row in table_rows("clock.tsv")]
     mean = sum(weights) / len(weights)
     shift = round(values["clock_at_zero"])
     rhythm = tuple(weights[(hour + shift) % 24] / mean for hour in range(24))

@@ -13,6 +13,7 @@ import numpy as np
 
 from opiome.errors import Problem, StudyError
 from opiome.trial._compare import compare
+from opiome.trial._diary import DAYS
 from opiome.trial._live import Group
 from opiome.trial._randomise import arm_sizes, randomise
 from opiome.trial._results import Results
@@ -35,7 +36,7 @@ __all__ = ["Progress", "run"]
 _DAY = 24.0
 _CHUNK = 512
 _TABLES = {
-    "opiome.trial": ("diary.tsv", "clock.tsv"),
+    "opiome.trial": ("diary.tsv", "clock.tsv", "events.tsv"),
     "opiome.cohort": ("correlations.tsv",),
     "opiome.regimen": ("equivalence.tsv",),
 }
@@ -154,6 +155,8 @@ class _Collected:
             "followed_h": group.diary.followed,
             "completed": group.diary.followed >= end,
             "represents": cohort.weights,
+            "reason": group.diary.reason,
+            **{name: getattr(group.diary, name) for name in DAYS},
         }
         words = setting.therapy.label(accepted.taking.take(members))
         names = [Outcome(int(code)).name for code in outcome]
@@ -182,7 +185,7 @@ class _Collected:
         nodes = pl.DataFrame(
             self._nodes, schema={**text, "change": pl.Float64, "change_untreated": pl.Float64}
         )
-        tables["patients"] = tables["patients"].with_columns(pl.col("ome").fill_nan(None))
+        tables["patients"] = tables["patients"].with_columns(pl.col("ome", *DAYS).fill_nan(None))
         return Results(manifest, endpoints=endpoints, contrasts=contrasts, nodes=nodes, **tables)
 
 

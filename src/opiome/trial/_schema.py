@@ -22,6 +22,7 @@ __all__ = [
     "Choice",
     "Dropout",
     "DropoutDriver",
+    "Events",
     "NonSpecific",
     "OpioidChoice",
     "Population",
@@ -201,6 +202,13 @@ class Dropout(Part):
     """Hazards that come on top in some states."""
 
 
+class Events(Part):
+    """What can befall a patient beside the bowels, drawn with the numbers of ``trial/events.tsv``."""
+
+    death: bool = True
+    """Whether patients can die, from randomisation on; it competes with every other event."""
+
+
 class NonSpecific(Part):
     """What being in a trial does to the frequency of bowel movements, in all arms, the run-in excluded.
 
@@ -277,6 +285,7 @@ class Study(Part):
     """When patients are seen, counted from randomisation."""
     rules: Rules = Rules()
     dropout: Dropout = Dropout()
+    events: Events = Events()
     nonspecific_effect: NonSpecific = NonSpecific()
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
     """What is counted at the end."""

@@ -15,6 +15,7 @@ import numpy as np
 from opiome import cohort as people
 from opiome.cohort import Cohort
 from opiome.errors import CohortError, Problem, StudyError, nearest
+from opiome.trial._adverse import AdverseEvents
 from opiome.trial._live import Group, Rules, live
 from opiome.trial._population import overrides
 from opiome.trial._quantities import QUANTITIES, quantity
@@ -176,11 +177,11 @@ def through_run_in(
         threads=setting.threads,
     )
     run.advance(setting.study.start_of_run_in)
-    live(run, group, range(setting.lead), _rules(setting), watch=setting.watch, hourly=hourly)
+    live(run, group, range(setting.lead), _rules(setting, cohort), watch=setting.watch, hourly=hourly)
     return run
 
 
-def _rules(setting: Setting) -> Rules:
+def _rules(setting: Setting, cohort: Cohort) -> Rules:
     rescue = setting.study.rules.rescue_laxative
     dosing = setting.therapy.rescue
     return Rules(
@@ -189,6 +190,7 @@ def _rules(setting: Setting) -> Rules:
         rescue_after=rescue.after if rescue else None,
         rescue_every=(dosing.every or 24.0) if dosing else 24.0,
         rescue_doses=setting.therapy.rescue_doses if rescue else None,
+        events=AdverseEvents.start(cohort.ids, setting.seed, cohort.codes.get("cancer"), mortal=False),
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from opiome import streams
+from opiome.trial._adverse import AdverseEvents
 from opiome.trial._live import Group, Rules, live
 
 if TYPE_CHECKING:
@@ -50,6 +51,9 @@ def treat(
         rescue_every=(therapy.rescue.every or _DAY) if therapy.rescue else _DAY,
         rescue_doses=therapy.rescue_doses if rescue else None,
         dropout=study.dropout,
+        events=AdverseEvents.start(
+            cohort.ids, setting.seed, cohort.codes.get("cancer"), mortal=study.events.death
+        ),
     )
     days = range(setting.lead, setting.days)
     live(ensemble, group, days, rules, watch=setting.watch, day_done=day_done, hourly=hourly)

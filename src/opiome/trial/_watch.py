@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 from opiome.errors import ModelError, Problem
+from opiome.trial._adverse import EVENT_SIGNS
 from opiome.trial._bowel import SIGNS
 
 if TYPE_CHECKING:
@@ -33,7 +34,8 @@ class Watch:
         names: the observables and the nodes' variables that the program has: outputs first, then states.
         outputs: columns of the recorded outputs among those of the program.
         states: columns of the recorded states among those of the program.
-        signs: name to column, among the program's outputs, of what the diary is drawn from.
+        signs: name to column, among the program's outputs, of what the diary and adverse events are
+            drawn from.
     """
 
     names: tuple[str, ...]
@@ -60,7 +62,11 @@ class Watch:
             names=(*outputs, *states),
             outputs=np.array([program.outputs.index(name) for name in outputs], dtype=np.intp),
             states=np.array([program.states.index(name) for name in states], dtype=np.intp),
-            signs={name: program.outputs.index(name) for name in (*SIGNS, PAIN)},
+            signs={
+                name: program.outputs.index(name)
+                for name in (*SIGNS, PAIN, *EVENT_SIGNS)
+                if name in program.outputs
+            },
         )
 
     def untreated(self, program: Program, cohort: Cohort) -> NDArray[np.float64]:
