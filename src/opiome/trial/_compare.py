@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from opiome.trial._endpoints import RULES, answers
-from opiome.trial._statistics import contrast, estimate, predicted_difference, predictive
+from opiome.trial._analyses import contrast
+from opiome.trial._statistics import estimate, predicted_difference, predictive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -57,11 +57,19 @@ class Answers:
 
     ``kind`` is ``proportion`` (values 0 or 1), ``mean`` or ``median`` (values in the endpoint's unit, NaN
     where missing) or ``time`` (hours, with ``event`` False where censored). All arrays have shape (n,).
+
+    What an adjusted analysis needs stands beside them: ``baseline`` (the run-in's value), ``visits`` (the
+    answer visit by visit, shape (n, v), NaN where missing), ``stratum`` (a number for each stratum of the
+    randomisation) and ``weights`` (how many people each stands for; None where all stand for one).
     """
 
     kind: str
     values: NDArray[np.float64]
     event: NDArray[np.bool_] | None = None
+    baseline: NDArray[np.float64] | None = None
+    visits: NDArray[np.float64] | None = None
+    stratum: NDArray[np.int64] | None = None
+    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
