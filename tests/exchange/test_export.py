@@ -55,6 +55,36 @@ def test_identifiers(source, expected):
     assert identifiers(source) == [f"https://identifiers.org/{name}" for name in expected]
 
 
+def resources(sbml, name):
+    """The (qualifier, address) pairs of a symbol."""
+    item = sbml.getParameter(name)
+    terms = [item.getCVTerm(i) for i in range(item.getNumCVTerms())]
+    return {
+        (libsbml.BiolQualifierType_toString(term.getBiologicalQualifierType()), term.getResourceURI(i))
+        for term in terms
+        for i in range(term.getNumResources())
+    }
+
+
+@pytest.mark.parametrize("species", ["human", "mouse"])
+def test_every_state_of_the_shipped_model_says_what_it_stands_for(species):
+    loaded = model.load(species=species)
+    sbml = read(exchange.sbml_text(loaded)).getModel()
+    states = [rule.getVariable() for rule in sbml.getListOfRules() if rule.isRate()]
+    assert [s for s in states if not resources(sbml, s)] == []
+    here = "https://identifiers.org/"
+    assert resources(sbml, "left_butyrate") == {
+        ("occursIn", f"{here}UBERON:0008971"),
+        ("is", f"{here}CHEBI:17968"),
+    }
+    assert ("hasTaxon", f"{here}taxonomy:1678") in resources(sbml, "right_G3")
+    assert ("hasVersion", f"{here}CHEBI:7852") in resources(sbml, "opioid_central")
+    assert ("hasVersion", f"{here}CHEBI:7852") not in resources(sbml, "antagonist_central")
+    assert ("hasVersion", f"{here}CHEBI:3125") in resources(sbml, "stimulant_small_bowel")
+    relation = "is" if species == "human" else "isHomologTo"
+    assert (relation, f"{here}uniprot:P05231") in resources(sbml, "il6_blood")
+
+
 def test_a_patient_is_the_same_elsewhere(toy):
     """Bolus, lag, repeats, infusions that overlap and a parameter change, in libRoadRunner."""
     rows = [

@@ -314,6 +314,68 @@ def test_garbage_is_refused_with_its_file(folder, file):
         model.load(folder.path)
 
 
+ANNOTATIONS = """kind subject relation term name evidence note
+variable {slot}_blood occursIn UBERON:0000178 blood seen
+variable tolerance isVersionOf mesh:D004361 Drug~Tolerance recalled
+guild G1 hasTaxon taxonomy:816 Bacteroides seen
+drug morphine hasVersion CHEBI:17303 morphine seen
+"""
+
+
+def annotated(folder, table=ANNOTATIONS):
+    """The correct folder with a table of annotations and a state for its guild."""
+    cells = table.replace(" ", "\t").replace("~", " ")
+    (folder.path / "annotations.tsv").write_text(cells, encoding="utf-8")
+    folder.append("mechanisms/effect.ant", "stool_G1 has g; stool_G1 = 0 g; stool_G1' = 0 g/1 hour")
+    return folder
+
+
+def test_a_correct_table_of_annotations_has_no_finding(folder):
+    assert model.lint(annotated(folder).path) == []
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("UBERON:0000178", "UBERON:178", "'UBERON:178' is not an identifier"),
+        ("CHEBI:17303", "17303", "'17303' is not an identifier"),
+        ("taxonomy:816", "NCBITaxon:816", "'NCBITaxon:816' is not an identifier"),
+        ("mesh:D004361", "mesh:tolerance", "is not an identifier"),
+        ("occursIn", "occurs", "unknown relation 'occurs'"),
+        ("guild G1", "gild G1", "unknown kind 'gild'"),
+        ("variable tolerance", "variable tolerence", "variable 'tolerence' is nothing that the model has"),
+        ("{slot}_blood", "{seg}_blood", "is nothing that the model has"),
+        ("drug morphine", "drug morfine", "drug 'morfine' is nothing that the model has"),
+        ("guild G1", "guild G9", "guild 'G9' is nothing that the model has"),
+        ("Bacteroides seen", "Bacteroides sene", "unknown kind of evidence 'sene'"),
+    ],
+)
+def test_an_annotation_can_be_followed(folder, old, new, words):
+    assert ANNOTATIONS.count(old) == 1
+    line = ANNOTATIONS[: ANNOTATIONS.index(old)].count("\n") + 1
+    found = model.lint(annotated(folder, ANNOTATIONS.replace(old, new)).path)
+    (finding,) = [f for f in found if f.rule == "M060"]
+    assert words in finding.message
+    assert (finding.file, finding.line) == (folder.path / "annotations.tsv", line)
+    with pytest.raises(ModelError, match=r"annotations\.tsv"):
+        model.load(folder.path)
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("variable tolerance", "state 'tolerance' has no ontology term"),
+        ("guild G1", "guild 'G1' has no ontology term"),
+        ("drug morphine", "drug 'morphine' has no ontology term"),
+    ],
+)
+def test_what_has_no_term_is_told_once_there_is_a_table(folder, row, words):
+    table = "\n".join(line for line in ANNOTATIONS.splitlines() if not line.startswith(row)) + "\n"
+    found = model.lint(annotated(folder, table).path)
+    assert words in {f.message for f in found}
+    assert {(f.rule, f.severity) for f in found} == {("M061", "warning")}
+
+
 def test_parts_of_a_combination_are_drugs(folder):
     folder.change("drugs.tsv", "mode source", "mode parameters_key source")
     line = folder.change("drugs.tsv", "bolus doi", "bolus opioid=morfine:IR doi")

@@ -42,7 +42,7 @@ def list_(kind: str, as_json: bool, species: str, folder: Path | None) -> None: 
     """List one KIND of the model's tables with their sources.
 
     KIND is mechanisms, edges, parameters, drugs, pharmacology, observables, nodes, guilds, covariates,
-    scenarios or units. In a pipe the rows come out tab-separated.
+    scenarios, units or annotations. In a pipe the rows come out tab-separated.
     """
     from opiome import load_model
 

@@ -1,4 +1,4 @@
-"""MIRIAM and SBO annotations: which paper a number comes from, and what kind of quantity it is."""
+"""MIRIAM and SBO annotations: where a number comes from, what a symbol stands for, what quantity it is."""
 
 from __future__ import annotations
 
@@ -28,6 +28,20 @@ _SBO = {
     (("litre", -1), ("mole", 1)): 196,  # concentration of an entity pool
     (("gram", 1), ("litre", -1)): 196,
 }
+_RELATIONS = {
+    "is": libsbml.BQB_IS,
+    "hasPart": libsbml.BQB_HAS_PART,
+    "isPartOf": libsbml.BQB_IS_PART_OF,
+    "isVersionOf": libsbml.BQB_IS_VERSION_OF,
+    "hasVersion": libsbml.BQB_HAS_VERSION,
+    "isHomologTo": libsbml.BQB_IS_HOMOLOG_TO,
+    "isDescribedBy": libsbml.BQB_IS_DESCRIBED_BY,
+    "hasProperty": libsbml.BQB_HAS_PROPERTY,
+    "isPropertyOf": libsbml.BQB_IS_PROPERTY_OF,
+    "occursIn": libsbml.BQB_OCCURS_IN,
+    "hasTaxon": libsbml.BQB_HAS_TAXON,
+}
+_PROTEIN = "uniprot:"  # entries of human proteins
 _SBO_OTHER = 2  # quantitative systems description parameter
 _SBO_MODEL = 62  # continuous framework
 
@@ -40,7 +54,7 @@ def identifiers(source: str) -> list[str]:
 
 
 def annotate(document: libsbml.SBMLDocument, model: Model) -> None:
-    """Write sources, kinds of quantity, notes and species into an SBML document."""
+    """Write sources, ontology terms, kinds of quantity, notes and species into an SBML document."""
     sbml = document.getModel()
     sbml.setName(f"opiome, {model.species}")
     sbml.setSBOTerm(_SBO_MODEL)
@@ -53,6 +67,10 @@ def annotate(document: libsbml.SBMLDocument, model: Model) -> None:
         item.setSBOTerm(_term(sbml, item.getUnits()))
         if item.getId() in labels:
             item.setName(labels[item.getId()])
+        for term in model.terms.get(item.getId(), ()):
+            elsewhere = term.id.startswith(_PROTEIN) and model.species != "human"
+            relation = _RELATIONS["isHomologTo" if elsewhere else term.relation]
+            _describe(item, [f"https://identifiers.org/{term.id}"], relation)
         row = rows.get(item.getId())
         if row is None:
             continue

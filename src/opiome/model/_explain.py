@@ -45,6 +45,9 @@ def explain(model: Model, name: str) -> str:
     own = [s for s in found if s.id == name]
     if own:
         parts += _variable(draft, name, own, found)
+        parts += _field(
+            "terms", "; ".join(f"{t.relation} {t.name} ({t.id})" for t in model.terms.get(name, ()))
+        )
     node = _row(draft, "nodes", name)
     if node:
         parts += [f"{name}: node of the map, '{node.text('label')}', shown by {node.text('observable')}"]

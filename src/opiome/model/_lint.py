@@ -136,12 +136,13 @@ def lint(folder: Path | str | None = None, species: str | None = None) -> list[F
 
 def findings(subject: Subject) -> list[Finding]:
     """Apply every rule to a folder that was read; rules on SBML wait until the text compiles."""
+    from opiome.model._lint_annotations import ANNOTATION_RULES
     from opiome.model._lint_equations import EQUATION_RULES
     from opiome.model._lint_map import MAP_RULES
     from opiome.model._lint_parameters import PARAMETER_RULES
 
     found = []
-    for rule in (*EQUATION_RULES, *PARAMETER_RULES, *MAP_RULES):
+    for rule in (*EQUATION_RULES, *PARAMETER_RULES, *MAP_RULES, *ANNOTATION_RULES):
         if rule.needs_sbml and (subject.draft.problems or subject.sbml is None):
             continue
         found += [Finding.of(problem, rule) for problem in rule.find(subject)]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from opiome.engine import Program
+    from opiome.model._annotations import Term
     from opiome.model._draft import Draft
 
 __all__ = ["TABLES", "Model"]
@@ -35,6 +36,7 @@ TABLES = (
     "covariates",
     "scenarios",
     "units",
+    "annotations",
 )
 
 
@@ -140,6 +142,18 @@ class Model:
     def units(self) -> pl.DataFrame:
         """Names of units, their definitions and labels."""
         return self.draft.tables["units"].frame()
+
+    @cached_property
+    def annotations(self) -> pl.DataFrame:
+        """What parts of the model are in the words of ontologies."""
+        return self.draft.tables["annotations"].frame()
+
+    @cached_property
+    def terms(self) -> dict[str, list[Term]]:
+        """Symbol to its ontology terms, placeholders filled."""
+        from opiome.model._annotations import terms
+
+        return terms(self.draft)
 
     @cached_property
     def mechanisms(self) -> pl.DataFrame:

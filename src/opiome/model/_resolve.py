@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from opiome.model._fragments import Instance
     from opiome.model._tables import Row, Table
 
-__all__ = ["Parameter", "drug_slots", "gate", "resolve", "split"]
+__all__ = ["Parameter", "drug_slots", "expanded", "gate", "resolve", "split"]
 
 _SEPARATORS = re.compile(r"[;,\s]+")
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -132,6 +132,11 @@ def _of_drug(row: Row, slot: str) -> Parameter:
     value = row.number("value")
     name = f"{slot}_{row.text('quantity')}"
     return Parameter(name, math.nan if value is None else value, row.text("unit"), row, cells)
+
+
+def expanded(name: str, instances: list[Instance]) -> list[str]:
+    """Return the ids that an id with placeholders stands for; itself where it has none."""
+    return [full for full, _ in _names(name, instances)]
 
 
 def _names(name: str, instances: list[Instance]) -> list[tuple[str, bool]]:

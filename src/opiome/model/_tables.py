@@ -106,6 +106,12 @@ SCHEMAS = {
         ),
         _schema("guilds", "id name members metabolism gram favourable source", key="id", required="id name"),
         _schema(
+            "annotations",
+            "kind subject relation term name evidence note",
+            key="kind subject relation term",
+            required="kind subject relation term name evidence",
+        ),
+        _schema(
             "scenarios",
             "id action what value start_h every_h until_h note",
             key="id action what start_h",
