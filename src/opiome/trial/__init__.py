@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from opiome.trial._answers import Answers
     from opiome.trial._diary import Diary, Movements
-    from opiome.trial._endpoints import RULES, Answers, answers
+    from opiome.trial._endpoints import RULES, answers
     from opiome.trial._lint import lint
     from opiome.trial._load import load_study, shipped_studies
     from opiome.trial._patient import Course, patient
@@ -42,7 +43,7 @@ __all__ = [
 _HOME = {
     "QUANTITIES": "_quantities",
     "RULES": "_endpoints",
-    "Answers": "_endpoints",
+    "Answers": "_answers",
     "Course": "_patient",
     "Diary": "_diary",
     "Movements": "_diary",

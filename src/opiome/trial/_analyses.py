@@ -14,7 +14,7 @@ from opiome.trial._survival import cox, log_rank, stratified_log_rank
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from opiome.trial._endpoints import Answers
+    from opiome.trial._answers import Answers
     from opiome.trial._estimates import Contrast
 
 __all__ = ["ANALYSES", "Analysis", "contrast", "usual"]

@@ -6,13 +6,23 @@ Definitions follow the trials that used them: the placebo rate moves a great dea
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from opiome.errors import InputError
 from opiome.trial._fields import Duration, Part, WindowText
 
-__all__ = ["DIARY_QUANTITIES", "RULES", "DiaryQuantity", "Endpoint", "MovementKind"]
+__all__ = [
+    "DIARY_QUANTITIES",
+    "RULES",
+    "STRATEGIES",
+    "DiaryQuantity",
+    "Endpoint",
+    "Estimand",
+    "MovementKind",
+    "Multiplicity",
+]
 
 DiaryQuantity = Literal[
     "bm_per_week",
@@ -23,6 +33,19 @@ DiaryQuantity = Literal[
     "bristol",
     "bfi",
     "nrs",
+    "pac_sym",
+    "pac_qol",
+    "nausea",
+    "sedation",
+    "delirium_per_week",
+    "cows",
+    "breakthrough_per_day",
+    "rescue_opioid_per_day",
+    "ome",
+    "ome_rise",
+    "rotations",
+    "rome_items",
+    "progressed",
 ]
 DIARY_QUANTITIES: dict[str, str] = {
     "bm_per_week": "bowel movements per week",
@@ -33,6 +56,19 @@ DIARY_QUANTITIES: dict[str, str] = {
     "bristol": "mean Bristol stool form, 1-7",
     "bfi": "Bowel Function Index over 7 days, 0-100",
     "nrs": "mean pain on the 0-10 numeric rating scale",
+    "pac_sym": "symptoms of constipation (PAC-SYM), 0-4",
+    "pac_qol": "burden of constipation (PAC-QOL), 0-4",
+    "nausea": "mean nausea, 0-10",
+    "sedation": "mean drowsiness, 0-10",
+    "delirium_per_week": "days with delirium per week",
+    "cows": "mean withdrawal score (COWS), 0-48",
+    "breakthrough_per_day": "episodes of breakthrough pain per day",
+    "rescue_opioid_per_day": "doses of rescue opioid per day",
+    "ome": "prescribed oral morphine equivalent, mg/day, rescue doses not counted",
+    "ome_rise": "prescribed dose above that of the first day of treatment, %",
+    "rotations": "changes of opioid since randomisation",
+    "rome_items": "items of Rome IV opioid-induced constipation that are met, 0-6",
+    "progressed": "1 if an image has shown progression of the tumour, else 0",
 }
 """What a diary gives, each averaged over the days that are asked about."""
 
@@ -143,6 +179,117 @@ class PainResponseParams(Part):
     reduction: Fraction = 0.3
 
 
+class AllWeeksParams(Part):
+    """At least ``increase`` over baseline in every week that can be judged, and enough positive weeks."""
+
+    quantity: DiaryQuantity = "sbm_per_week"
+    threshold: float = 3.0
+    """A week is positive from this value on."""
+    increase: float = 1.0
+    weeks: Annotated[int, Field(ge=1)] = 9
+    """Positive weeks that are needed in the window."""
+    diary_days: Annotated[int, Field(ge=0, le=7)] = 4
+    """A week with fewer diary days is neither judged nor positive."""
+
+
+class ChangedParams(Part):
+    """The change from the run-in lies between two numbers, both included; negative for a fall."""
+
+    quantity: DiaryQuantity = "bfi"
+    at_least: float | None = None
+    at_most: float | None = None
+    harm: bool = False
+    """Whether such a change is a harm; a composite strategy then counts an intercurrent event as one."""
+
+    @model_validator(mode="after")
+    def _one_limit(self) -> ChangedParams:
+        if self.at_least is None and self.at_most is None:
+            raise InputError("'changed' needs 'at_least' or 'at_most': any change would count")
+        return self
+
+
+DailyScore = Literal["nausea", "sedation", "delirium", "cows", "breakthrough", "rescue_opioid"]
+
+
+class AnyDayParams(Part):
+    """A daily score reaches a limit on at least one day."""
+
+    score: DailyScore
+    """Nausea and sedation 0-10, delirium 0 or 1, COWS 0-48, episodes of breakthrough pain, rescue opioid."""
+    threshold: float
+    """The score that counts, and any above it."""
+
+
+class EscalationParams(Part):
+    """The opioid escalation index: rise of the prescribed dose in per cent of the first one, a day."""
+
+    per_day: float = 5.0
+    """The index above which a patient counts."""
+
+
+class OccurredParams(Part):
+    """Something that happens to a patient once."""
+
+    event: Literal["death", "progression", "stopped", "added", "rotated", "left"]
+
+
+class SurvivalParams(Part):
+    """Until what; who leaves the trial before is censored."""
+
+    until: Literal["death", "progression", "progression or death"] = "death"
+
+
+Strategy = Literal["treatment policy", "hypothetical", "composite", "while on treatment"]
+STRATEGIES: tuple[str, ...] = ("treatment policy", "hypothetical", "composite", "while on treatment")
+"""The strategies of ICH E9(R1) for intercurrent events that this program has (not principal strata)."""
+
+
+class Estimand(Part):
+    """What becomes of patients with an intercurrent event (ICH E9(R1)). A plain text holds for all events.
+
+    ``treatment policy``: the diary counts whether or not the event happens; after leaving or death there is
+    none. ``composite``: the event is the unfavourable answer. ``hypothetical``: what follows the event is
+    missing, and so is the patient where the answer was not settled before. ``while on treatment``: the answer
+    is that of the diary up to the event.
+    """
+
+    rescue: Strategy = "treatment policy"
+    """The rescue laxative is taken."""
+    discontinuation: Strategy = "composite"
+    """The study drug is stopped, or the patient leaves the trial."""
+    death: Strategy = "composite"
+    """The patient dies."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _for_all(cls, given: Any) -> Any:  # noqa: ANN401  # whatever the file holds
+        return dict.fromkeys(cls.model_fields, given) if isinstance(given, str) else given
+
+
+Analysis = Literal[
+    "risk_difference",
+    "cmh",
+    "welch",
+    "ancova",
+    "mmrm",
+    "mann_whitney",
+    "log_rank",
+    "stratified_log_rank",
+    "cox",
+]
+
+
+class Multiplicity(Part):
+    """How the error of several tests is kept at one level."""
+
+    method: Literal["holm", "hochberg", "fixed_sequence", "gatekeeping"]
+    """Holm and Hochberg take all tests together; the others take them in the order of ``families``."""
+    families: tuple[tuple[str, ...], ...] = ()
+    """Ids of endpoints, family after family; a family is tested once all before it is significant."""
+    endpoints: tuple[str, ...] = ()
+    """The endpoints that Holm and Hochberg take together; all when left out."""
+
+
 class _Endpoint(Part):
     """What all endpoints have."""
 
@@ -156,6 +303,10 @@ class _Endpoint(Part):
     """Which weeks or days of treatment count; all of them when left out."""
     primary: bool = False
     """Whether it is the primary endpoint."""
+    estimand: Estimand | None = None
+    """What becomes of patients who take rescue, discontinue or die; the rule's own way when left out."""
+    analysis: Analysis | None = None
+    """How arms are compared; the usual way of the kind of answer when left out."""
 
 
 class Responder(_Endpoint):
@@ -249,6 +400,55 @@ class PainResponse(_Endpoint):
     params: PainResponseParams = PainResponseParams()
 
 
+class AllWeeks(_Endpoint):
+    """Share of patients above baseline in all weeks and above a threshold in enough (lubiprostone's rule)."""
+
+    rule: Literal["all_weeks"]
+    params: AllWeeksParams = AllWeeksParams()
+
+
+class Changed(_Endpoint):
+    """Share of patients whose quantity has changed by so much (BFI -12, pain not lower)."""
+
+    rule: Literal["changed"]
+    params: ChangedParams
+
+
+class AnyDay(_Endpoint):
+    """Share of patients whose daily score reaches a limit on any day of the window."""
+
+    rule: Literal["any_day"]
+    params: AnyDayParams
+
+
+class Escalation(_Endpoint):
+    """Share of patients whose opioid dose rises faster than a limit over the window."""
+
+    rule: Literal["escalation"]
+    params: EscalationParams = EscalationParams()
+
+
+class DoseRise(_Endpoint):
+    """Mean rise of the prescribed opioid dose over the window, in per cent of the first one."""
+
+    rule: Literal["dose_rise"]
+    params: Part = Part()
+
+
+class Occurred(_Endpoint):
+    """Share of patients to whom something happens in the window."""
+
+    rule: Literal["occurred"]
+    params: OccurredParams
+
+
+class Survival(_Endpoint):
+    """Kaplan-Meier median of overall or progression-free survival, from randomisation."""
+
+    rule: Literal["survival"]
+    params: SurvivalParams = SurvivalParams()
+
+
 Endpoint = Annotated[
     Responder
     | MeanResponder
@@ -262,7 +462,14 @@ Endpoint = Annotated[
     | RomeOic
     | AnyWeekAbove
     | AnyWeekBelow
-    | PainResponse,
+    | PainResponse
+    | AllWeeks
+    | Changed
+    | AnyDay
+    | Escalation
+    | DoseRise
+    | Occurred
+    | Survival,
     Field(discriminator="rule"),
 ]
 RULES: tuple[str, ...] = (
@@ -279,5 +486,12 @@ RULES: tuple[str, ...] = (
     "any_week_above",
     "any_week_below",
     "pain_response",
+    "all_weeks",
+    "changed",
+    "any_day",
+    "escalation",
+    "dose_rise",
+    "occurred",
+    "survival",
 )
 """The names of all rules."""

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from opiome.trial._answers import Answers
+from opiome.trial._endpoint_events import any_day, dose_rise, escalation, occurred, survival
 from opiome.trial._quantities import diary_days, quantity, share
 
 if TYPE_CHECKING:
@@ -25,9 +27,11 @@ if TYPE_CHECKING:
     from opiome.trial._endpoint_fields import (
         AboveParams,
         AfterDosesParams,
+        AllWeeksParams,
         AnyWithinParams,
         BelowParams,
         BetweenParams,
+        ChangedParams,
         Endpoint,
         FirstParams,
         MeanResponderParams,
@@ -39,7 +43,7 @@ if TYPE_CHECKING:
     )
     from opiome.trial._fields import Window
 
-__all__ = ["RULES", "Answers", "Rule", "answers"]
+__all__ = ["RULES", "Answers", "Rule", "answers", "estimand", "window_columns"]
 
 ENOUGH_DIARY_DAYS = 4  # COMPOSE: a week with fewer diary days cannot be judged
 _COMPOSITE = "composite: leaving is non-response; rescue counts against spontaneous movements"
@@ -48,48 +52,55 @@ _EVENT = "while in the trial: an event counts if it is recorded before leaving"
 _WHILE_IN = "while in the trial: those with diary days in the window, rescue as it was taken"
 _MEASURED = "while in the trial: those still in the trial in the window"
 _CENSORED = "while in the trial: censored at leaving"
+_SURVIVAL = "treatment policy: whatever is taken or stopped; censored at leaving the trial"
+_DOSE = "while in the trial: up to the last dose prescribed in the window"
 _ROME_SIGNS = ("straining", "hard", "incomplete", "blockage", "manual")
-
-
-@dataclass(frozen=True)
-class Answers:
-    """One answer per patient.
-
-    ``kind`` is ``proportion`` (values 0 or 1), ``mean`` or ``median`` (values in the endpoint's unit, NaN
-    where missing) or ``time`` (hours, with ``event`` False where censored). All arrays have shape (n,).
-
-    What an adjusted analysis needs stands beside them: ``baseline`` (the run-in's value), ``visits`` (the
-    answer visit by visit, shape (n, v), NaN where missing), ``stratum`` (a number for each stratum of the
-    randomisation) and ``weights`` (how many people each stands for; None where all stand for one).
-    """
-
-    kind: str
-    values: NDArray[np.float64]
-    event: NDArray[np.bool_] | None = None
-    baseline: NDArray[np.float64] | None = None
-    visits: NDArray[np.float64] | None = None
-    stratum: NDArray[np.int64] | None = None
-    weights: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
 class Rule:
     """An endpoint rule: the kind of its answer, its estimand, and the function of diary, parameters, columns.
 
-    The estimand says, in the words of ICH E9(R1), what becomes of those who leave and of rescue medication.
+    The estimand says, in the words of ICH E9(R1), what becomes of those who leave and of rescue medication
+    where the study does not say it. ``averaged``: the answer is that of an average over the window, so that
+    it can be had from any stretch of days. ``settled``: a yes cannot be taken back by what follows. ``harm``:
+    the answer yes (or the event) is the unfavourable one. ``change``: the answer is a change, 0 without one.
     """
 
     kind: str
     estimand: str
     answer: Callable[[Diary, Any, slice], Answers]
+    averaged: bool = False
+    settled: bool = False
+    harm: bool = False
+    change: bool = False
 
 
 def answers(diary: Diary, endpoint: Endpoint) -> Answers:
-    """The answers of all patients to one endpoint of a study (an item of ``Study.endpoints``)."""
-    return RULES[endpoint.rule].answer(diary, endpoint.params, _window(diary, endpoint.window))
+    """The answers of all patients to one endpoint of a study (an item of ``Study.endpoints``).
+
+    Where the endpoint names an estimand, intercurrent events are handled as it says.
+    """
+    from opiome.trial._estimands import handled
+
+    rule, columns = RULES[endpoint.rule], window_columns(diary, endpoint.window)
+    if endpoint.estimand is None:
+        return rule.answer(diary, endpoint.params, columns)
+    return handled(diary, endpoint, rule, columns)
 
 
-def _window(diary: Diary, window: Window | None) -> slice:
+def estimand(endpoint: Endpoint) -> str:
+    """The estimand of an endpoint in words."""
+    if endpoint.estimand is None:
+        return RULES[endpoint.rule].estimand
+    events: dict[str, list[str]] = {}
+    for event, strategy in endpoint.estimand.model_dump().items():
+        events.setdefault(strategy, []).append(event)
+    return "; ".join(f"{strategy} for {', '.join(names)}" for strategy, names in events.items())
+
+
+def window_columns(diary: Diary, window: Window | None) -> slice:
+    """The columns of the diary in a window; all of the treatment without one."""
     if window is None:
         return slice(diary.lead, diary.recorded.shape[1])
     return slice(diary.lead + window.days.start - 1, diary.lead + window.days.stop - 1)
@@ -142,13 +153,24 @@ def _mean_responder(diary: Diary, params: MeanResponderParams, columns: slice) -
 
 def _mean_change(diary: Diary, params: QuantityParams, columns: slice) -> Answers:
     """The quantity in the window minus that of the run-in."""
-    change = quantity(diary, params.quantity, columns) - _baseline(diary, params.quantity)
-    return Answers(params.statistic, change)
+    before = _baseline(diary, params.quantity)
+    change = quantity(diary, params.quantity, columns) - before
+    visits = _visits(diary, params.quantity, columns) - before[:, None]
+    return Answers(params.statistic, change, baseline=before, visits=visits)
 
 
 def _mean(diary: Diary, params: QuantityParams, columns: slice) -> Answers:
     """The quantity in the window."""
-    return Answers(params.statistic, quantity(diary, params.quantity, columns))
+    now = quantity(diary, params.quantity, columns)
+    before = _baseline(diary, params.quantity) if diary.lead else None
+    return Answers(params.statistic, now, baseline=before, visits=_visits(diary, params.quantity, columns))
+
+
+def _visits(diary: Diary, name: str, columns: slice) -> NDArray[np.float64]:
+    """The quantity visit by visit: stretches as long as the window, back from its end to the first day."""
+    length = columns.stop - columns.start
+    starts = range(columns.start, diary.lead - 1, -length)[::-1]
+    return np.column_stack([quantity(diary, name, slice(start, start + length)) for start in starts])
 
 
 def _measured(diary: Diary, params: MeasuredParams, columns: slice) -> Answers:
@@ -258,19 +280,49 @@ def _pain_response(diary: Diary, params: PainResponseParams, columns: slice) -> 
         return _yes((before > 0) & (now <= (1 - params.reduction) * before))
 
 
+def _all_weeks(diary: Diary, params: AllWeeksParams, columns: slice) -> Answers:
+    """Lubiprostone: above baseline in every week that can be judged, positive in enough of them."""
+    before = _baseline(diary, params.quantity) + params.increase
+    above = np.ones(len(diary), dtype=bool)
+    positive = np.zeros(len(diary), dtype=np.int64)
+    for week in _weeks(columns):
+        judged = diary_days(diary, week) >= params.diary_days
+        with np.errstate(invalid="ignore"):
+            now = quantity(diary, params.quantity, week)
+            above &= ~judged | (now >= before)
+            positive += judged & (now >= params.threshold)
+    return _yes(above & (positive >= params.weeks))
+
+
+def _changed(diary: Diary, params: ChangedParams, columns: slice) -> Answers:
+    """The change from the run-in to the average over the window lies within the limits."""
+    change = quantity(diary, params.quantity, columns) - _baseline(diary, params.quantity)
+    least = -np.inf if params.at_least is None else params.at_least
+    most = np.inf if params.at_most is None else params.at_most
+    with np.errstate(invalid="ignore"):
+        return _yes((change >= least) & (change <= most))
+
+
 RULES: Mapping[str, Rule] = {
     "responder": Rule("proportion", _COMPOSITE, _responder),
-    "mean_responder": Rule("proportion", _AVERAGE, _mean_responder),
-    "mean_change": Rule("mean", _WHILE_IN, _mean_change),
-    "mean": Rule("mean", _WHILE_IN, _mean),
-    "measured": Rule("mean", _MEASURED, _measured),
-    "between": Rule("proportion", _AVERAGE, _between),
+    "mean_responder": Rule("proportion", _AVERAGE, _mean_responder, averaged=True),
+    "mean_change": Rule("mean", _WHILE_IN, _mean_change, averaged=True, change=True),
+    "mean": Rule("mean", _WHILE_IN, _mean, averaged=True),
+    "measured": Rule("mean", _MEASURED, _measured, averaged=True),
+    "between": Rule("proportion", _AVERAGE, _between, averaged=True),
     "time_to_first": Rule("time", _CENSORED, _time_to_first),
-    "any_within": Rule("proportion", _EVENT, _any_within),
-    "after_doses": Rule("proportion", _EVENT, _after_doses),
-    "rome_iv_oic": Rule("proportion", _EVENT, _rome_iv_oic),
-    "any_week_above": Rule("proportion", _EVENT, _any_week_above),
-    "any_week_below": Rule("proportion", _EVENT, _any_week_below),
-    "pain_response": Rule("proportion", _AVERAGE, _pain_response),
+    "any_within": Rule("proportion", _EVENT, _any_within, settled=True),
+    "after_doses": Rule("proportion", _EVENT, _after_doses, settled=True),
+    "rome_iv_oic": Rule("proportion", _EVENT, _rome_iv_oic, settled=True, harm=True),
+    "any_week_above": Rule("proportion", _EVENT, _any_week_above, settled=True, harm=True),
+    "any_week_below": Rule("proportion", _EVENT, _any_week_below, settled=True, harm=True),
+    "pain_response": Rule("proportion", _AVERAGE, _pain_response, averaged=True),
+    "all_weeks": Rule("proportion", _COMPOSITE, _all_weeks),
+    "changed": Rule("proportion", _AVERAGE, _changed, averaged=True),
+    "any_day": Rule("proportion", _EVENT, any_day, settled=True, harm=True),
+    "escalation": Rule("proportion", _DOSE, escalation, harm=True),
+    "dose_rise": Rule("mean", _DOSE, dose_rise, change=True),
+    "occurred": Rule("proportion", _EVENT, occurred, settled=True, harm=True),
+    "survival": Rule("time", _SURVIVAL, survival, harm=True),
 }
 """The rules by the names that a study file uses."""

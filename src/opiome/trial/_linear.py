@@ -12,7 +12,7 @@ from opiome.trial._mmrm import fit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from opiome.trial._endpoints import Answers
+    from opiome.trial._answers import Answers
 
     Array = NDArray[np.float64]
 

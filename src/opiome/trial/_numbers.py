@@ -36,6 +36,9 @@ class DiaryNumbers:
     missing_day: float
     missed_dose: float
     bfi_untroubled: float
+    pac_sym_abdominal: float
+    pac_sym_rectal: float
+    pac_qol_burden: float
     rescue_window: float
     rescue_uptake: float
     rescue_uptake_sd: float

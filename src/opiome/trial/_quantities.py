@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from opiome.trial._clinic_quantities import CLINIC_QUANTITIES
 from opiome.trial._numbers import diary_numbers
 
 if TYPE_CHECKING:
@@ -73,9 +74,41 @@ def _bfi(diary: Diary, columns: slice) -> NDArray[np.float64]:
     days = diary_days(diary, columns)
     difficulty = (share(diary, "straining", columns) + share(diary, "blockage", columns)) / 2
     incomplete = share(diary, "incomplete", columns)
-    judgement = np.clip(1 - quantity(diary, "sbm_per_week", columns) / diary_numbers().bfi_untroubled, 0, 1)
+    judgement = _shortfall(diary, columns)
     index = 100.0 * (np.where(moved, difficulty, 1) + np.where(moved, incomplete, 1) + judgement) / 3.0
     return np.where(days > 0, index, np.nan)
+
+
+def _pac_sym(diary: Diary, columns: slice) -> NDArray[np.float64]:
+    """PAC-SYM, 0-4: the mean of 12 items (Frank 1999, Scand J Gastroenterol 34:870).
+
+    A diary holds the signs of the five stool items: straining, hard stool, incomplete evacuation, and
+    blockage for false alarms and small stools; each is four times its share. The abdominal (4) and rectal (3)
+    items follow the stool items by the ratios of ``diary.tsv``. Without a movement the stool items are 4.
+    """
+    moved = diary.counts["bm"][:, columns].sum(axis=1) > 0
+    signs = [share(diary, name, columns) for name in ("straining", "hard", "incomplete", "blockage")]
+    stool = 4.0 * np.where(moved, (signs[0] + signs[1] + signs[2] + 2 * signs[3]) / 5, 1.0)
+    numbers = diary_numbers()
+    whole = stool * (5 + 4 * numbers.pac_sym_abdominal + 3 * numbers.pac_sym_rectal) / 12
+    return np.where(diary_days(diary, columns) > 0, whole, np.nan)
+
+
+def _pac_qol(diary: Diary, columns: slice) -> NDArray[np.float64]:
+    """PAC-QOL, 0-4: the mean of 28 items (Marquis 2005, Scand J Gastroenterol 40:540).
+
+    The 23 items of discomfort and worries follow PAC-SYM by the ratio of ``diary.tsv``, the 5 of satisfaction
+    the patient's own judgement of frequency, as in the Bowel Function Index.
+    """
+    numbers = diary_numbers()
+    burden = np.minimum(numbers.pac_qol_burden * _pac_sym(diary, columns), 4.0)
+    return np.asarray((23 * burden + 5 * 4 * _shortfall(diary, columns)) / 28)
+
+
+def _shortfall(diary: Diary, columns: slice) -> NDArray[np.float64]:
+    """How far people judge themselves constipated by frequency alone, 0-1."""
+    frequency = quantity(diary, "sbm_per_week", columns)
+    return np.asarray(np.clip(1 - frequency / diary_numbers().bfi_untroubled, 0, 1))
 
 
 QUANTITIES: Mapping[str, Rule] = {
@@ -87,5 +120,8 @@ QUANTITIES: Mapping[str, Rule] = {
     "bristol": _bristol,
     "bfi": _bfi,
     "nrs": _nrs,
+    "pac_sym": _pac_sym,
+    "pac_qol": _pac_qol,
+    **CLINIC_QUANTITIES,
 }
 """Diary quantities by name: rates per week of recorded days, and means over them."""

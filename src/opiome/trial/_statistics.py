@@ -26,7 +26,7 @@ from opiome.trial._weighted import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from opiome.trial._endpoints import Answers
+    from opiome.trial._answers import Answers
 
     Array = NDArray[np.float64]
 

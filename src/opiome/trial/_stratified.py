@@ -12,7 +12,7 @@ from opiome.trial._estimates import LEVEL, Contrast, undefined
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from opiome.trial._endpoints import Answers
+    from opiome.trial._answers import Answers
 
     Counts = NDArray[np.float64]
 

@@ -13,7 +13,7 @@ from opiome.trial._estimates import LEVEL, Contrast, Estimate, recovered, undefi
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from opiome.trial._endpoints import Answers
+    from opiome.trial._answers import Answers
 
     Array = NDArray[np.float64]
 
