@@ -54,7 +54,7 @@ def test_what_is_left_of_a_drug_that_was_replaced_stays_that_drug(tmp_path):
     model = Model("", read_draft(None, "human"))
     therapy = Therapy(load_study(path, model), model, 1)
     patients = np.arange(2)
-    doses = therapy.treatment(therapy.draw(patients), "morphine", patients, 0.0)
+    (line,) = therapy.assigned(therapy.draw(patients), "morphine")
     slots = therapy._slots(therapy.opioids[0], [], "morphine")
     assert slots == {("morphine", "CR"): "opioid", ("fentanyl", "TD"): "rescue"}
-    assert set(doses.CMT) == {"rescue_depot"}
+    assert {row["CMT"] for row in line.rows} == {"rescue_depot"}

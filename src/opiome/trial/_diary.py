@@ -37,6 +37,7 @@ DAILY = ("nausea", "sedation", "delirium", "cows", "breakthrough", "rescue_opioi
 (mg/day; rescue doses not counted)."""
 DAYS = ("death_day", "progression_day", "stopped_day", "added_day", "rotated_day")
 """The days on which something happened to a patient for the first time."""
+_NOTED = ("rotations", "reason", "stop_reason", "weights")
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class Diary:
         rotations: changes of opioid on each day, shape (n, d).
         reason: why each patient left, shape (n,): ``death``, ``dropout``, the condition of a driver or the
             reason of a stopping rule; empty for those who stayed to the end.
+        stop_reason: why a rule stopped a drug of someone who stayed, shape (n,); empty where none did.
         weights: how many people each patient stands for, shape (n,).
         measured: what the clinic measured beside the diary: observables by id, daily means of shape (n, d),
             NaN once a patient has left. Only those that an endpoint asks for.
@@ -134,6 +136,7 @@ class Diary:
     rotated_day: NDArray[np.float64]
     rotations: NDArray[np.int8]
     reason: NDArray[np.str_]
+    stop_reason: NDArray[np.str_]
     weights: NDArray[np.float64]
     measured: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
@@ -159,6 +162,7 @@ class Diary:
             rotated_day=np.full(len(patients), np.nan),
             rotations=np.zeros(shape, dtype=np.int8),
             reason=np.zeros(len(patients), dtype="U64"),
+            stop_reason=np.zeros(len(patients), dtype="U64"),
             weights=np.ones(len(patients)),
         )
 
@@ -210,7 +214,7 @@ class Diary:
             followed=self.followed[rows],
             movements=Movements.join([Movements(**columns)]),
             daily={name: values[rows] for name, values in self.daily.items()},
-            **{name: getattr(self, name)[rows] for name in (*DAYS, "rotations", "reason", "weights")},
+            **{name: getattr(self, name)[rows] for name in (*DAYS, *_NOTED)},
             measured={name: values[rows] for name, values in self.measured.items()},
         )
 
@@ -229,10 +233,7 @@ class Diary:
             followed=np.concatenate([part.followed for part in parts]),
             movements=Movements.join([part.movements for part in parts], starts),
             daily={name: np.concatenate([part.daily[name] for part in parts]) for name in DAILY},
-            **{
-                name: np.concatenate([getattr(part, name) for part in parts])
-                for name in (*DAYS, "rotations", "reason", "weights")
-            },
+            **{name: np.concatenate([getattr(part, name) for part in parts]) for name in (*DAYS, *_NOTED)},
             measured={
                 name: np.concatenate([part.measured[name] for part in parts]) for name in parts[0].measured
             },

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from opiome.engine import Ensemble, EventTable
     from opiome.trial._adverse import AdverseEvents
     from opiome.trial._numbers import DiaryNumbers
+    from opiome.trial._protocol import Protocol
     from opiome.trial._schema import Dropout
     from opiome.trial._watch import Watch
 
@@ -69,6 +70,12 @@ class Group:
             self.bowel.take(rows) if self.bowel else None,
         )
 
+    def leave(self, leaving: NDArray[np.bool_], time: float, reason: str) -> None:
+        """Some patients (a mask) leave the trial at a time (h since randomisation)."""
+        self.present &= ~leaving
+        self.diary.followed[leaving] = time
+        self.diary.reason[leaving] = reason
+
     @classmethod
     def join(cls, parts: Sequence[Group]) -> Group:
         """Several groups, one under the other."""
@@ -95,6 +102,7 @@ class Rules:
         rescue_doses: patient rows and times (h, the model's) to event rows.
         dropout: hazards of leaving; None where nobody leaves.
         events: adverse events, progression and death; None where none are drawn.
+        protocol: the rules that change what is prescribed; None before randomisation.
     """
 
     seed: int
@@ -105,6 +113,7 @@ class Rules:
     rescue_doses: Callable[[NDArray[np.intp], NDArray[np.float64]], EventTable] | None = None
     dropout: Dropout | None = None
     events: AdverseEvents | None = None
+    protocol: Protocol | None = None
 
 
 def live(
@@ -133,10 +142,15 @@ def live(
     """
     start, diary = float(run.time), group.diary
     written: list[Movements] = [diary.movements]
+    before = run.advance(start, np.array([start]))
+    pain = np.asarray(before.values)[:, 0, watch.signs[PAIN]]
     for i, column in enumerate(columns):
         now, hour = start + _HOURS * i, float(_HOURS * (column - diary.lead))
+        if rules.protocol is not None:
+            rules.protocol.morning(run, group, column)
         if i:
             _rescue(run, group, column, now, rules)
+        daily = _breakthrough(run, group, column, pain, rules)
         block = run.advance(now + _HOURS, now + 0.5 + np.arange(_HOURS, dtype=np.float64))
         group.present &= np.asarray(run.outcome) == _OUTCOME_OK
         values = np.asarray(block.values)
@@ -151,6 +165,8 @@ def live(
         pain = values[:, :, watch.signs[PAIN]].mean(axis=1)
         noise = rules.numbers.nrs_sd * streams.normal(rules.seed, "diary/nrs", group.patients, column)
         diary.nrs[:, column] = np.where(filled, np.clip(np.rint(pain + noise), 0, 10), np.nan)
+        for name, count in daily.items():
+            diary.daily[name][:, column] = np.where(filled, count, np.nan)
         if rules.events is not None:
             _befall(rules.events, group, column, filled, _means(values, watch))
         means = watch.means(values, np.asarray(run.states))
@@ -179,14 +195,21 @@ def _befall(
     diary = group.diary
     events.write(diary, column, means, filled)
     events.progress(diary, column, means, group.present)
-    _gone(group, column, events.die(diary, column, means, group.present), "death")
+    dying = events.die(diary, column, means, group.present)
+    group.leave(dying, float(_HOURS * (column + 1 - diary.lead)), "death")
 
 
-def _gone(group: Group, column: int, leaving: NDArray[np.bool_], reason: str) -> None:
-    """Patients leave at the end of a day."""
-    group.present &= ~leaving
-    group.diary.followed[leaving] = float(_HOURS * (column + 1 - group.diary.lead))
-    group.diary.reason[leaving] = reason
+def _breakthrough(
+    run: Ensemble, group: Group, column: int, pain: NDArray[np.float64], rules: Rules
+) -> dict[str, NDArray[np.int64]]:
+    """Episodes of breakthrough pain of the coming day and the rescue opioid taken for them, shape (n,)."""
+    if rules.events is None:
+        return {}
+    episodes = rules.events.breakthrough(column, pain)
+    if rules.protocol is None:
+        return {"breakthrough": episodes}
+    taken = rules.protocol.relieve(run, group, column, episodes)
+    return {"breakthrough": episodes, "rescue_opioid": taken}
 
 
 def _rescue(run: Ensemble, group: Group, column: int, now: float, rules: Rules) -> None:
@@ -233,4 +256,4 @@ def _leave(group: Group, column: int, rules: Rules) -> None:
     share = streams.uniform(rules.seed, "dropout/reason", group.patients, column) * hazard
     why = np.minimum((np.array(reached) <= share).sum(axis=0), len(reasons) - 1)
     for k, reason in enumerate(reasons):
-        _gone(group, column, leaving & (why == k), reason)
+        group.leave(leaving & (why == k), float(_HOURS * (column + 1 - diary.lead)), reason)

@@ -5,15 +5,17 @@ One small function per rule; each yields problems with their path in the file.
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 from opiome import regimen
 from opiome.cohort import Profiles
 from opiome.errors import CohortError, DoseError, Problem, nearest
 from opiome.trial._endpoint_fields import DIARY_QUANTITIES
+from opiome.trial._endpoint_rules import endpoint_rules
 from opiome.trial._endpoints import RULES
 from opiome.trial._problems import problem_at
+from opiome.trial._protocol_rules import protocol_problems, regimen_problems, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -37,6 +39,7 @@ def check(study: Study | None, document: Document, model: Model | None) -> list[
         if model is not None:
             found += _covariates(study, model)
             found += _observables(study, model)
+            found += unseen(study, model)
             found += _lines(study, model)
             found += _cohort_file(study, model)
             if not found:
@@ -66,25 +69,8 @@ def _regimens(document: Document, model: Model | None) -> Found:
             for problem in error.problems:
                 yield path, problem
             continue
-        if path[:2] == ("rules", "rescue_laxative") and dosing.is_active and not dosing.as_needed:
-            yield path, Problem(f"'{text}' is not as needed", expected="'... as needed'")
-        if (
-            path[:2] == ("rules", "rescue_laxative")
-            and dosing.product
-            and dosing.product.drug_class == "opioid"
-        ):
-            yield (
-                path,
-                Problem(f"{dosing.drug} is an opioid and relieves no constipation", expected="a laxative"),
-            )
-        if path[:2] != ("rules", "rescue_laxative") and dosing.as_needed:
-            yield (
-                path,
-                Problem(
-                    f"'{text}' would never be taken: nothing says when it is needed",
-                    expected="a frequency; only 'rules.rescue_laxative' is taken as needed",
-                ),
-            )
+        for problem in regimen_problems(path, text, dosing):
+            yield path, problem
         if dosing.is_open and _needs_dose(path, document.data):
             yield path, Problem(f"'{text}' has no dose", expected="a dose such as '30 mg'", remedy=_ome(path))
 
@@ -92,6 +78,8 @@ def _regimens(document: Document, model: Model | None) -> Found:
 def _needs_dose(path: Steps, study: Any) -> bool:  # noqa: ANN401  # plain data of a file
     if path[:3] == ("background", "opioid", "choices"):
         return study["background"]["opioid"].get("ome") is None
+    if path[:2] in {("rules", "rescue_opioid"), ("rules", "rotation")}:
+        return False
     return path[0] in {"arms", "rules"} or path[1:2] in {("laxatives",), ("other",)}
 
 
@@ -100,11 +88,11 @@ def _ome(path: Steps) -> str | None:
 
 
 def _texts(data: object, path: Steps) -> Iterator[tuple[Steps, str]]:
-    """Every regimen of a file: the texts under a key ``regimen``, and ``background.other``."""
+    """Every regimen of a file: the texts under ``regimen``, ``background.other`` and ``rotation.to``."""
     if isinstance(data, dict):
         for name, value in data.items():
             here = (*path, str(name))
-            if name == "regimen" or here == ("background", "other"):
+            if name == "regimen" or here in {("background", "other"), ("rules", "rotation", "to")}:
                 yield from _leaves(value, here)
             else:
                 yield from _texts(value, here)
@@ -240,6 +228,7 @@ _RULES: tuple[Callable[[Study], Found], ...] = (
     _visits,
     _diary_conditions,
     _contradictions,
+    protocol_problems,
 )
 
 
@@ -321,19 +310,23 @@ def _given(text: str, model: Model) -> str | None:
 
 
 def _slots(study: Study, model: Model) -> Found:
-    """Every combination of background choice and arm must fit into the model's drug slots."""
-    background = study.background
-    opioids: list[str | None] = (
-        [c.regimen for c in background.opioid.choices] if background.opioid else [None]
-    )
-    rescue = study.rules.rescue_laxative
-    always = [*background.other, *([rescue.regimen] if rescue else [])]
+    """Every combination of background choice and arm must fit into the model's drug slots.
+
+    What was taken before keeps its place also in arms that give it up: some of it is still in the body.
+    """
+    background, rules = study.background, study.rules
+    opioids = [[c.regimen] for c in background.opioid.choices] if background.opioid else [[]]
+    laxatives = [list(choice.regimen) for choice in background.laxatives] or [[]]
+    needed = [rule.regimen for rule in (rules.rescue_laxative, rules.rescue_opioid) if rule]
     for name, arm in study.arms.items():
-        for opioid in opioids if arm.keep_background else [None]:
-            texts = [*([opioid] if opioid else []), *arm.regimen, *always]
+        added = [rule.regimen for rule in rules.add if not rule.arms or name in rule.arms]
+        told: set[str] = set()
+        for before in product(opioids, laxatives):
+            texts = [*before[0], *before[1], *background.other, *arm.regimen, *added, *needed]
             try:
                 regimen.slots([regimen.parse(text, model) for text in texts], model)
             except DoseError as error:
                 for problem in error.problems:
-                    yield ("arms", name, "regimen"), problem.at(column=None)
-                break
+                    if problem.message not in told:
+                        told.add(problem.message)
+                        yield ("arms", name, "regimen"), problem.at(column=None)

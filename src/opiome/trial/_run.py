@@ -112,7 +112,7 @@ def run(
             collected.add(arm, accepted, members, parts)
     with clock.phase("endpoints"):
         tell("endpoints", 0, 1)
-        endpoints, contrasts = compare(study, collected.diaries)
+        endpoints, contrasts = compare(study, collected.diaries, collected.strata)
         tell("endpoints", 1, 1)
     manifest = _manifest(setting, accepted, collected, twins=twins) | {"seconds": clock.seconds}
     return collected.results(manifest, endpoints, contrasts)
@@ -156,6 +156,7 @@ class _Collected:
             "completed": group.diary.followed >= end,
             "represents": cohort.weights,
             "reason": group.diary.reason,
+            "stop_reason": group.diary.stop_reason,
             **{name: getattr(group.diary, name) for name in DAYS},
         }
         words = setting.therapy.label(accepted.taking.take(members))
@@ -175,6 +176,14 @@ class _Collected:
             outputs=setting.watch.names,
             lead=setting.lead,
         )
+
+    @property
+    def strata(self) -> dict[str, list[str]] | None:
+        """The stratum of each patient in ``diaries``, by arm; None without strata."""
+        tables = {table["arm"][0]: table for table in self._tables["patients"] if len(table)}
+        if any("stratum" not in table.columns for table in tables.values()):
+            return None
+        return {arm: table.filter(table["outcome"] == "OK")["stratum"].to_list() for arm, table in tables.items()}
 
     def results(self, manifest: dict[str, Any], endpoints: Any, contrasts: Any) -> Results:  # noqa: ANN401
         """All tables together."""

@@ -12,8 +12,9 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from opiome.errors import InputError
-from opiome.trial._endpoint_fields import Endpoint  # noqa: TC001  # pydantic reads it at run time
+from opiome.trial._endpoint_fields import Endpoint, Multiplicity  # noqa: TC001  # pydantic reads them
 from opiome.trial._fields import CohortPath, Covariate, Duration, Part, Test
+from opiome.trial._protocol_fields import RegimenText, Rules
 
 __all__ = [
     "Arm",
@@ -27,8 +28,6 @@ __all__ = [
     "OpioidChoice",
     "Population",
     "Published",
-    "Rescue",
-    "Rules",
     "RunIn",
     "Screening",
     "Study",
@@ -38,12 +37,6 @@ __all__ = [
 
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$", max_length=64)]
 Label = Annotated[str, Field(min_length=1, max_length=400)]
-RegimenText = Annotated[
-    str,
-    Field(
-        min_length=1, max_length=200, examples=["morphine CR 30 mg every 12 h", "naldemedine 0.2 mg daily"]
-    ),
-]
 Weight = Annotated[float, Field(gt=0)]
 FOUR_WEEKS = 28 * 24.0
 
@@ -168,22 +161,6 @@ class Treatment(Part):
     """How long the arms are treated and followed."""
 
 
-class Rescue(Part):
-    """A rescue laxative."""
-
-    regimen: RegimenText
-    """What is taken (bisacodyl 10 mg as needed)."""
-    after: Duration
-    """Time without a bowel movement after which it is taken, in the run-in and during treatment."""
-
-
-class Rules(Part):
-    """What happens in answer to the diary."""
-
-    rescue_laxative: Rescue | None = None
-    """The rescue laxative that the protocol allows."""
-
-
 class DropoutDriver(Part):
     """A state that makes leaving more likely."""
 
@@ -289,6 +266,8 @@ class Study(Part):
     nonspecific_effect: NonSpecific = NonSpecific()
     endpoints: Annotated[tuple[Endpoint, ...], Field(min_length=1)]
     """What is counted at the end."""
+    multiplicity: Multiplicity | None = None
+    """How several tests are taken together; p values stand alone when left out."""
     published: tuple[Published, ...] = ()
     """Published results."""
     patients: Annotated[int, Field(ge=1, le=10_000_000)] = 500

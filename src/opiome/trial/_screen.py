@@ -177,6 +177,7 @@ def through_run_in(
         threads=setting.threads,
     )
     run.advance(setting.study.start_of_run_in)
+    group.diary.daily["ome"][:, : setting.lead] = np.nan_to_num(taking.ome)[:, None]
     live(run, group, range(setting.lead), _rules(setting, cohort), watch=setting.watch, hourly=hourly)
     return run
 

@@ -12,10 +12,10 @@ from opiome import cohort as people
 from opiome import regimen, streams
 from opiome.errors import DoseError, InputError, Problem, StudyError
 from opiome.trial._population import marginal
-from opiome.trial._timeline import after, before, thinned
+from opiome.trial._timeline import before
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
     Slots = dict[tuple[str, str], str]
 
-__all__ = ["Taking", "Therapy"]
+__all__ = ["Taken", "Taking", "Therapy"]
+
+_DAY = 24.0
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,28 @@ class Taking:
         return cls(
             *(np.concatenate([getattr(p, name) for p in parts]) for name in ("opioid", "laxatives", "ome"))
         )
+
+
+@dataclass(frozen=True)
+class Taken:
+    """One line of a regimen as some patients take it, in model time.
+
+    ``members`` are their rows, shape (k,); ``ome`` the oral morphine equivalent of each, in mg/day while the
+    line lasts; ``rows`` the events; ``start`` and ``end`` in h.
+    """
+
+    dosing: Dosing
+    members: NDArray[np.intp]
+    ome: NDArray[np.float64]
+    rows: list[Row]
+    start: float
+    end: float
+
+    @property
+    def is_opioid(self) -> bool:
+        """Whether it is an opioid taken at stated times."""
+        product = self.dosing.product
+        return product is not None and product.drug_class == "opioid" and not self.dosing.as_needed
 
 
 @dataclass(frozen=True)
@@ -94,6 +118,23 @@ class Therapy:
         """The rescue laxative."""
         rule = self.study.rules.rescue_laxative
         return self._parse("rules.rescue_laxative.regimen", [rule.regimen])[0] if rule else None
+
+    @cached_property
+    def rescue_opioid(self) -> Dosing | None:
+        """The opioid for breakthrough pain; its dose is open."""
+        rule = self.study.rules.rescue_opioid
+        return self._parse("rules.rescue_opioid.regimen", [rule.regimen])[0] if rule else None
+
+    @cached_property
+    def added(self) -> list[Dosing]:
+        """What the rules may add, in their order."""
+        return self._parse("rules.add", [rule.regimen for rule in self.study.rules.add])
+
+    @cached_property
+    def rotation(self) -> list[Dosing]:
+        """The opioids that the rotation rule changes to, in their order."""
+        rule = self.study.rules.rotation
+        return self._parse("rules.rotation.to", rule.to if rule else [])
 
     def _parse(self, field: str, texts: Sequence[str]) -> list[Dosing]:
         found, problems = [], []
@@ -151,36 +192,44 @@ class Therapy:
     def _slots(self, opioid: Dosing | None, laxatives: list[Dosing], arm: str | None) -> Slots:
         """The slots of everything that these patients take; the background's are the same in every arm.
 
-        An arm that gives up the background leaves it its slots where there are others: what is left of the
-        old drug is then still that drug. Where there are none it takes them over, and what is left of the old
-        drug acts and leaves as the new one.
+        An arm that gives up the background leaves it its slots, so that what is left of the old drug is still
+        that drug; where the arm's drugs then find no slot the study is refused.
         """
         rescue = [self.rescue] if self.rescue else []
         background = [*([opioid] if opioid else []), *laxatives, *self.other]
         before = regimen.slots([*background, *rescue], self.model)
         if arm is None:
             return before
-        keep = self.study.arms[arm].keep_background
+        needed = [self.rescue_opioid] if self.rescue_opioid else []
+        rules = self.study.rules.add
+        added = [d for d, rule in zip(self.added, rules, strict=True) if not rule.arms or arm in rule.arms]
         try:
-            together = regimen.slots([*background, *self.arms[arm], *rescue], self.model)
-        except DoseError:
-            if keep:
+            together = regimen.slots([*background, *self.arms[arm], *added, *rescue, *needed], self.model)
+        except DoseError as error:
+            if self.study.arms[arm].keep_background:
                 raise
-            together = {}
+            raise self._no_slot(arm, before, [problem.message for problem in error.problems]) from None
         moved = [key for key, slot in before.items() if together.get(key) != slot]
-        if moved and not keep:
-            return before | regimen.slots([*self.arms[arm], *rescue], self.model)
         if moved:
             names = ", ".join(" ".join(key) for key in moved)
-            raise StudyError(
+            raise self._no_slot(arm, before, [f"the arm's regimen needs the place of {names}"])
+        return together
+
+    def _no_slot(self, arm: str, before: Slots, messages: Iterable[str]) -> StudyError:
+        held = ", ".join(" ".join(key) for key, slot in before.items() if slot)
+        return StudyError(
+            [
                 Problem(
-                    f"the arm's regimen needs the place of {names}, which the patients already take",
+                    f"{message}; {held} is still in the body at randomisation",
                     file=self.study.name,
                     field=f"arms.{arm}.regimen",
-                    remedy="set 'keep_background: false' or change the regimen",
+                    expected="a place for every drug, also for what is left of those that were stopped",
+                    remedy="begin with fewer drugs, or let 'rules.rotation' change the opioid when a place"
+                    " is free",
                 )
-            )
-        return together
+                for message in messages
+            ]
+        )
 
     def parameters(self, cohort: Cohort, taking: Taking, arm: str | None) -> dict[str, NDArray[np.float64]]:
         """The cohort's parameters with their drugs in the slots, each person's own; shape (n,) each."""
@@ -194,7 +243,7 @@ class Therapy:
                     values = self.model.slot_parameters(drug, formulation, slot)
                     typical |= values
                     spread |= self._variability(drug, formulation, slot, values)
-                    names |= {name: name.replace(f"{slot}_", f"{drug}/", 1) for name in values}
+                    names |= _drug_names(drug, slot, values)
             own = people.parameters_of(self.model, cohort.take(rows), typical, spread, names)
             for name, mine in own.items():
                 if name in found:
@@ -202,6 +251,16 @@ class Therapy:
                     column[rows] = mine
                     found[name] = column
         return found
+
+    def drug_in_slot(
+        self, cohort: Cohort, drug: str, formulation: str, slot: str
+    ) -> dict[str, NDArray[np.float64]]:
+        """The parameters of a slot that these people put a drug into, each person's own; shape (n,) each."""
+        values = self.model.slot_parameters(drug, formulation, slot)
+        spread = self._variability(drug, formulation, slot, values)
+        names = _drug_names(drug, slot, values)
+        default = {name: v for name, v in cohort.parameters.items() if name.startswith(f"{slot}_")}
+        return default | people.parameters_of(self.model, cohort, values, spread, names)
 
     def _variability(
         self, drug: str, formulation: str, slot: str, values: dict[str, float]
@@ -216,13 +275,21 @@ class Therapy:
                     found[name] = float(row["cv"])
         return found
 
+    def taken_slots(
+        self, taking: Taking, arm: str
+    ) -> Iterator[tuple[NDArray[np.intp], Slots, tuple[str, str] | None]]:
+        """Rows of patients, the slots of what they take in an arm, and their opioid of stated times."""
+        own = [line for line in self.arms[arm] if line.is_active and not line.as_needed]
+        for rows, opioid, laxatives in self._groups(taking):
+            kept = [opioid] if opioid is not None and self.study.arms[arm].keep_background else []
+            products = [line.product for line in (*own, *kept, *self.other) if line.product is not None]
+            opioids = [(p.drug, p.formulation) for p in products if p.drug_class == "opioid"]
+            yield rows, self._slots(opioid, laxatives, arm), opioids[0] if opioids else None
+
     # -- events ------------------------------------------------------------------------------------------
 
-    def background_rows(self, taking: Taking, arm: str | None = None) -> list[Row]:
-        """The events of prior therapy from time 0 to the end of the trial, in model time.
-
-        With an ``arm``, what that arm stops is stopped.
-        """
+    def background(self, taking: Taking, arm: str | None = None) -> Iterator[Taken]:
+        """Prior therapy from time 0 to the end of the trial; with an ``arm``, what it stops is stopped."""
         study = self.study
         end = study.end
         stopped: dict[str, float] = {}
@@ -232,58 +299,70 @@ class Therapy:
                 drug: study.randomisation + hour for drug, hour in regimen.stops(self.arms[arm]).items()
             }
         laxatives_end = study.start_of_run_in if study.run_in.laxatives == "stopped" else end
-        rows: list[Row] = []
         for members, opioid, laxatives in self._groups(taking):
             slots = self._slots(opioid, laxatives, arm)
-            if opioid is not None:
-                doses = None
-                if opioid.is_open:
-                    doses = regimen.dose_for(opioid, 1.0, self.model) * taking.ome[members]
-                    if np.isnan(doses).any():
-                        raise StudyError(
-                            Problem(
-                                f"'{opioid.text}' has no dose",
-                                field="background.opioid",
-                                remedy="write a dose into the regimen or give 'ome'",
-                            )
-                        )
+            lines = [(opioid, end)] if opioid is not None else []
+            lines += [(line, laxatives_end) for line in laxatives] + [(line, end) for line in self.other]
+            for dosing, last in lines:
+                until = min(last, stopped.get(dosing.drug, last))
+                doses, ome = self._doses(dosing, taking.ome[members])
                 table = regimen.events(
-                    opioid, self.model, 0.0, end, patients=members, doses=doses, slot=slots, stopped=stopped
+                    dosing, self.model, 0.0, until, patients=members, doses=doses, slot=slots
                 )
-                rows += _rows(table)
-            for dosings, until in ((laxatives, laxatives_end), (self.other, end)):
-                if dosings:
-                    table = regimen.events(
-                        dosings, self.model, 0.0, until, patients=members, slot=slots, stopped=stopped
-                    )
-                    rows += _rows(table)
-        return rows
+                yield Taken(dosing, members, ome, _rows(table), 0.0, until)
+
+    def _doses(
+        self, dosing: Dosing, ome: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64]]:
+        """The doses of an open regimen (None: its own) and its morphine equivalents, shape (k,)."""
+        if not dosing.is_open:
+            return None, np.full(len(ome), regimen.morphine_equivalent(dosing, self.model))
+        if np.isnan(ome).any():
+            raise StudyError(
+                Problem(
+                    f"'{dosing.text}' has no dose",
+                    field="background.opioid",
+                    remedy="write a dose into the regimen or give 'ome'",
+                )
+            )
+        return regimen.dose_for(dosing, 1.0, self.model) * ome, ome
+
+    def assigned(self, taking: Taking, arm: str) -> Iterator[Taken]:
+        """The lines of an arm's own regimen."""
+        study, lines = self.study, self.arms[arm]
+        stops = [line for line in lines if line.action == "stop"]
+        ends = regimen.stops(lines)
+        for members, opioid, laxatives in self._groups(taking):
+            slots = self._slots(opioid, laxatives, arm)
+            for line in lines:
+                if not line.is_active or line.as_needed:
+                    continue
+                table = regimen.events(
+                    [line, *stops], self.model, study.randomisation, study.end, patients=members, slot=slots
+                )
+                start = (line.first_day - 1) * _DAY
+                end = study.treatment.duration if line.last_day is None else line.last_day * _DAY
+                if ends.get(line.drug, 0.0) > start:
+                    end = min(end, ends[line.drug])
+                ome = np.full(len(members), regimen.morphine_equivalent(line, self.model))
+                began, over = study.randomisation + start, study.randomisation + end
+                yield Taken(line, members, ome, _rows(table), began, over)
 
     def prior(self, taking: Taking) -> EventTable:
         """Events of the background and run-in, in model time."""
-        return _table(before(self.background_rows(taking), self.study.randomisation))
-
-    def treatment(self, taking: Taking, arm: str, patients: NDArray[np.int64], missed: float) -> EventTable:
-        """Events from randomisation on (time 0), with prior therapy carried on and study doses missed."""
-        study = self.study
-        rows = self.background_rows(taking, arm)
-        for members, opioid, laxatives in self._groups(taking):
-            table = regimen.events(
-                self.arms[arm],
-                self.model,
-                study.randomisation,
-                study.end,
-                patients=members,
-                slot=self._slots(opioid, laxatives, arm),
-            )
-            rows += thinned(_rows(table), patients, self.seed, missed)
-        return _table(after(rows, study.randomisation))
+        rows = [row for taken in self.background(taking) for row in taken.rows]
+        return _table(before(rows, self.study.randomisation))
 
     def rescue_doses(self, rows: NDArray[np.intp], times: NDArray[np.float64]) -> EventTable:
         """One dose of the rescue laxative for each patient row at its time."""
         if self.rescue is None:
             return _table([])
         return regimen.dose_now(self.rescue, self.model, times, rows)
+
+
+def _drug_names(drug: str, slot: str, values: Iterable[str]) -> dict[str, str]:
+    """Parameters of a slot to the names of their random numbers: a person's deviation is the drug's."""
+    return {name: name.replace(f"{slot}_", f"{drug}/", 1) for name in values}
 
 
 def _rows(table: EventTable) -> list[Row]:

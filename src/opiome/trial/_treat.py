@@ -9,6 +9,7 @@ import numpy as np
 from opiome import streams
 from opiome.trial._adverse import AdverseEvents
 from opiome.trial._live import Group, Rules, live
+from opiome.trial._protocol import Protocol, prescribe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,11 +36,12 @@ def treat(
     """Some patients of one arm from randomisation to the end: their diaries and the outcome of each."""
     study, therapy = setting.study, setting.therapy
     cohort, taking, group = accepted.cohort.take(rows), accepted.taking.take(rows), accepted.group.take(rows)
+    prescribed = prescribe(setting, cohort, taking, arm)
     ensemble = setting.program.ensemble(
         therapy.parameters(cohort, taking, arm),
         n=len(rows),
         start=accepted.states[rows],
-        events=therapy.treatment(taking, arm, cohort.ids, setting.numbers.missed_dose),
+        events=prescribed.fixed,
         threads=setting.threads,
     )
     rescue = study.rules.rescue_laxative
@@ -54,9 +56,11 @@ def treat(
         events=AdverseEvents.start(
             cohort.ids, setting.seed, cohort.codes.get("cancer"), mortal=study.events.death
         ),
+        protocol=Protocol(setting, cohort, taking, arm, prescribed),
     )
     days = range(setting.lead, setting.days)
     live(ensemble, group, days, rules, watch=setting.watch, day_done=day_done, hourly=hourly)
+    group.diary.weights = cohort.weights
     group.diary.measured = _measured(setting, group)
     return group, np.asarray(ensemble.outcome, dtype=np.int64)
 

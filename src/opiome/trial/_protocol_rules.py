@@ -1,0 +1,175 @@
+"""What the rules of a protocol must satisfy beyond the schema: what they look at, when, what they give."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from opiome.errors import Problem, nearest
+from opiome.trial._endpoint_fields import DIARY_QUANTITIES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from opiome.model import Model
+    from opiome.regimen import Dosing
+    from opiome.trial._fields import Condition
+    from opiome.trial._protocol_fields import _Rule
+    from opiome.trial._schema import Study
+    from opiome.trial._yaml import Steps
+
+    Found = Iterator[tuple[Steps, Problem]]
+
+__all__ = ["protocol_problems", "regimen_problems", "unseen"]
+
+_DAY = 24.0
+
+
+def regimen_problems(path: Steps, text: str, dosing: Dosing) -> Iterator[Problem]:
+    """What is wrong with a regimen at its place in the file, beyond how it is written."""
+    rule = _REGIMENS.get(path[1]) if path[0] == "rules" else None
+    if dosing.as_needed and path[:2] not in _AS_NEEDED:
+        yield Problem(
+            f"'{text}' would never be taken: nothing says when it is needed",
+            expected="a frequency; only 'rescue_laxative' and 'rescue_opioid' of the rules are as needed",
+        )
+    elif rule is not None:
+        yield from rule(text, dosing)
+
+
+def _is_opioid(dosing: Dosing) -> bool:
+    return dosing.product is not None and dosing.product.drug_class == "opioid"
+
+
+def _rescue_laxative(text: str, dosing: Dosing) -> Iterator[Problem]:
+    if dosing.is_active and not dosing.as_needed:
+        yield Problem(f"'{text}' is not as needed", expected="'... as needed'")
+    if _is_opioid(dosing):
+        yield Problem(f"{dosing.drug} is an opioid and relieves no constipation", expected="a laxative")
+
+
+def _rescue_opioid(text: str, dosing: Dosing) -> Iterator[Problem]:
+    if not _is_opioid(dosing):
+        yield Problem(f"'{text}' is no opioid", expected="such as 'morphine IR as needed'")
+    elif not dosing.as_needed:
+        yield Problem(f"'{text}' is not as needed", expected="'... as needed'")
+    if dosing.dose is not None:
+        yield Problem(
+            f"'{text}' has a dose, and 'share' gives it",
+            expected="a regimen without a dose",
+            remedy="remove the dose, or set 'least' and 'most' to what it is worth",
+        )
+
+
+def _rotation(text: str, dosing: Dosing) -> Iterator[Problem]:
+    if not _is_opioid(dosing):
+        yield Problem(f"'{text}' is no opioid", expected="an opioid at stated times")
+    elif dosing.product is not None and not dosing.product.slots:
+        yield Problem(
+            f"nobody can be changed to {dosing.drug} by a rule: it takes two places in the body",
+            expected="an opioid of one molecule",
+            remedy="make it an arm of its own",
+        )
+    if dosing.first_day != 1 or dosing.last_day is not None:
+        yield Problem(f"'{text}' has days of its own; it is taken from the change on", remedy="remove them")
+
+
+def _add(text: str, dosing: Dosing) -> Iterator[Problem]:
+    if _is_opioid(dosing):
+        yield Problem(f"'{text}' adds an opioid", expected="any other drug", remedy="use 'rules.rotation'")
+
+
+_AS_NEEDED = {("rules", "rescue_laxative"), ("rules", "rescue_opioid")}
+_REGIMENS: Mapping[str | int, Callable[[str, Dosing], Iterator[Problem]]] = {
+    "rescue_laxative": _rescue_laxative,
+    "rescue_opioid": _rescue_opioid,
+    "rotation": _rotation,
+    "add": _add,
+}
+
+
+def protocol_problems(study: Study) -> Found:
+    """What is wrong with the rules themselves: when they look, at what, for which arms."""
+    rules = study.rules
+    for path, rule in _rules(study):
+        if rule.every is None and not study.visits:
+            yield (
+                path,
+                Problem(
+                    "the rule is never looked at: the study has no visits",
+                    expected="'visits', or 'every' beside the rule (every: 2 days)",
+                ),
+            )
+        for key in ("over", "every"):
+            hours = getattr(rule, key)
+            if hours is not None and hours % _DAY:
+                yield (*path, key), Problem(f"{hours:g} h is not a whole number of days", expected="days")
+        for i, arm in enumerate(rule.arms):
+            if arm not in study.arms:
+                near = nearest(arm, study.arms)
+                yield (
+                    (*path, "arms", i),
+                    Problem(
+                        f"unknown arm '{arm}'",
+                        expected=f"one of {', '.join(study.arms)}",
+                        remedy=f"did you mean '{near}'?" if near else None,
+                    ),
+                )
+    rescue = rules.rescue_opioid
+    if rescue is not None and rescue.least > rescue.most:
+        yield (
+            ("rules", "rescue_opioid", "least"),
+            Problem("'least' is above 'most': no dose is left", expected=f"at most {rescue.most:g}"),
+        )
+
+
+def _rules(study: Study) -> Iterator[tuple[Steps, _Rule]]:
+    """Every rule that looks at the diary, with its path."""
+    rules = study.rules
+    if rules.titration is not None:
+        yield ("rules", "titration"), rules.titration
+    if rules.rotation is not None:
+        yield ("rules", "rotation"), rules.rotation
+    for i, added in enumerate(rules.add):
+        yield ("rules", "add", i), added
+    for i, stop in enumerate(rules.stop):
+        yield ("rules", "stop", i), stop
+
+
+def _conditions(study: Study) -> Iterator[tuple[Steps, Condition]]:
+    """Every condition of the rules, with its path."""
+    rules = study.rules
+    if rules.titration is not None:
+        for i, step in enumerate(rules.titration.steps):
+            yield ("rules", "titration", "steps", i, "when"), step.when
+    if rules.rotation is not None:
+        for i, test in enumerate(rules.rotation.when):
+            yield ("rules", "rotation", "when", i), test
+    for i, added in enumerate(rules.add):
+        yield ("rules", "add", i, "when"), added.when
+    for i, stop in enumerate(rules.stop):
+        yield ("rules", "stop", i, "when"), stop.when
+
+
+def unseen(study: Study, model: Model) -> Found:
+    """Conditions of rules on what the clinic cannot see."""
+    observables = set(model.observables["id"])
+    covariates = set(model.covariates["id"])
+    for path, test in _conditions(study):
+        name = test.quantity
+        if name in DIARY_QUANTITIES:
+            continue
+        near = nearest(name, DIARY_QUANTITIES)
+        if name in observables:
+            what = f"'{name}' is a variable of the model, which the clinic cannot see"
+        elif name in covariates:
+            what = f"'{name}' does not change during the trial: a rule looks at the diary"
+        else:
+            what = f"unknown diary quantity '{name}'"
+        yield (
+            path,
+            Problem(
+                what,
+                expected=f"one of {', '.join(DIARY_QUANTITIES)}",
+                remedy=f"did you mean '{near}'?" if near else None,
+            ),
+        )
