@@ -3,7 +3,8 @@
 Run as ``python benchmarks/microbiome.py``; the target is 5 s and 1 GB. The table is made here, with the
 taxonomy of Greengenes style that 16S pipelines write, so that nothing needs downloading. Reading runs in a
 process of its own, so that making the table does not count; ``cpu_s`` includes starting Python and is what
-a busy machine cannot change.
+a busy machine cannot change. HDF5 is read in a further process: its time is in ``cpu_s``, and its memory
+stands apart, as the two peaks do not fall together (their sum is held to the target nonetheless).
 """
 
 from __future__ import annotations
@@ -64,6 +65,7 @@ def measure(path: str) -> None:
     read = time.perf_counter()
     guilds = map_guilds(profile)
     end = time.perf_counter()
+    child = resource.getrusage(resource.RUSAGE_CHILDREN)
     print(
         json.dumps(
             {
@@ -72,9 +74,10 @@ def measure(path: str) -> None:
                 "read_s": round(read - start, 2),
                 "map_s": round(end - read, 2),
                 "total_s": round(end - start, 2),
-                "cpu_s": round(time.process_time(), 2),
+                "cpu_s": round(time.process_time() + child.ru_utime + child.ru_stime, 2),
                 "mapped": round(float(guilds.mapped.mean()), 3),
                 "peak_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+                "child_mb": round(child.ru_maxrss / 1024),
             }
         )
     )
@@ -99,7 +102,7 @@ def main() -> int:
     took = json.loads(out.stdout)
     for key, value in took.items():
         print(f"{key:<8} {value}")
-    met = took["total_s"] <= 5 and took["peak_mb"] <= 1024
+    met = took["total_s"] <= 5 and took["peak_mb"] + took["child_mb"] <= 1024
     print("target   <= 5 s, <= 1024 MB:", "met" if met else "NOT MET (compare cpu_s if the machine is busy)")
     return 0
 

@@ -156,7 +156,7 @@ def _binomial(genus: str, species: str) -> str:
 @lru_cache(maxsize=200_000)
 def parse_lineage(text: str) -> Lineage:
     """Read a taxon as a table writes it; never fails: what is no taxon has no known rank."""
-    separator = "|" if "|" in text and "__" in text else ";"
+    separator = "|" if "|" in text and ("__" in text or ";" not in text) else ";"
     parts = [part for part in text.split(separator) if part.strip()] if separator in text else [text]
     names, sgb, matched = _prefixed(parts)
     if not matched and len(parts) > 1:

@@ -15,9 +15,10 @@ from opiome.microbiome._text import decode, grid, gunzip
 if TYPE_CHECKING:
     import os
 
-    from biom import Table
     from numpy.typing import NDArray
     from scipy.sparse import csr_array
+
+    from opiome.microbiome._read_biom import Features
 
 __all__ = ["read_profile"]
 
@@ -26,6 +27,13 @@ _RANK_SUM_TOLERANCE = 0.03
 _WHOLE = 1.02
 _NESTED_SHARE = 0.5
 _MAX_SHOWN = 10
+_PACKED = {
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"7z\xbc\xaf": "7-Zip",
+    b"Rar!": "RAR",
+}
 
 
 def read_profile(*paths: str | os.PathLike[str]) -> Profile:
@@ -39,7 +47,7 @@ def read_profile(*paths: str | os.PathLike[str]) -> Profile:
     """
     if not paths:
         raise ProfileError("no file was given; pass a table such as genera.tsv")
-    tables: list[tuple[Path, object]] = []
+    tables: list[tuple[Path, str | Features]] = []
     taxonomy: dict[str, str] = {}
     for given in paths:
         path = Path(given)
@@ -56,8 +64,8 @@ def read_profile(*paths: str | os.PathLike[str]) -> Profile:
     return _profile(raws)
 
 
-def _open(path: Path) -> object:
-    """Return a biom table, a decoded text, or a taxonomy (dict)."""
+def _open(path: Path) -> str | Features | dict[str, str]:
+    """Return the features of a BIOM table, a decoded text, or a taxonomy (dict)."""
     from opiome.microbiome._read_biom import read_hdf5, read_json
     from opiome.microbiome._read_qza import read_artefact
 
@@ -73,6 +81,11 @@ def _open(path: Path) -> object:
         ) from error
     if data[:2] == b"\x1f\x8b":
         data = gunzip(data, path)
+    packed = next((name for mark, name in _PACKED.items() if data.startswith(mark)), None)
+    if packed:
+        raise ProfileError(
+            Problem(f"is packed with {packed}", file=path, remedy="unpack it, or pack it with gzip")
+        )
     if not data.strip():
         raise ProfileError(Problem("is empty", file=path, remedy="check that the pipeline finished"))
     if data[:4] == b"\x89HDF":
@@ -85,22 +98,22 @@ def _open(path: Path) -> object:
     text = decode(data, path)
     if text.lstrip()[:1] == "{":
         return read_json(text, path)
-    header = [cell.strip().casefold().lstrip("#") for cell in text.split("\n", 1)[0].split("\t")]
-    if header[:1] in (["feature id"], ["featureid"], ["feature-id"], ["otu id"]) and "taxon" in header:
-        from opiome.microbiome._read_table import read_taxonomy
+    from opiome.microbiome._taxonomy import taxonomy_in
 
-        return read_taxonomy(grid(text, path), path)
-    return text
+    return taxonomy_in(text, path) or text
 
 
-def _raw(path: Path, found: object, taxonomy: dict[str, str]) -> Raw:
+def _raw(path: Path, found: str | Features, taxonomy: dict[str, str]) -> Raw:
+    from opiome.microbiome import _read_kraken as kraken
     from opiome.microbiome import _read_shotgun as shotgun
     from opiome.microbiome._read_table import read_table
 
     if not isinstance(found, str):
         return _from_biom(path, found, taxonomy)
-    if shotgun.is_kraken(found):
-        return shotgun.read_kraken(found, path)
+    if kraken.is_kraken(found):
+        return kraken.read_kraken(found, path)
+    if kraken.is_combined(found):
+        return kraken.read_combined(found, path)
     table = grid(found, path)
     if shotgun.is_bracken(table):
         return shotgun.read_bracken(table, path)
@@ -109,15 +122,10 @@ def _raw(path: Path, found: object, taxonomy: dict[str, str]) -> Raw:
     return read_table(table, path, taxonomy)
 
 
-def _from_biom(path: Path, table: Table, taxonomy: dict[str, str]) -> Raw:
-    from scipy.sparse import csr_array
-
-    from opiome.microbiome._read_biom import taxonomy_of
+def _from_biom(path: Path, table: Features, taxonomy: dict[str, str]) -> Raw:
     from opiome.microbiome._read_table import taxon_share
 
-    features = [str(name) for name in table.ids(axis="observation")]
-    samples = [str(name) for name in table.ids()]
-    lineages = taxonomy_of(table)
+    features, samples, lineages = table.names, table.samples, table.lineages
     if lineages is None and taxonomy:
         missing = [name for name in features if name not in taxonomy]
         if missing:
@@ -149,10 +157,8 @@ def _from_biom(path: Path, table: Table, taxonomy: dict[str, str]) -> Raw:
                 )
             )
         lineages = features
-    values = csr_array(table.matrix_data)
-    _refuse_cells(path, values, features, samples)
-    version = "BIOM"
-    return Raw(version, samples, lineages, values, np.zeros(len(samples)), [])
+    _refuse_cells(path, table.values, features, samples)
+    return Raw("BIOM", samples, lineages, table.values, np.zeros(len(samples)), [])
 
 
 def _refuse_cells(path: Path, values: csr_array, features: list[str], samples: list[str]) -> None:

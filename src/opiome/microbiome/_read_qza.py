@@ -15,6 +15,7 @@ from opiome.microbiome._text import MAX_RATIO, MAX_UNPACKED
 __all__ = ["Artefact", "read_artefact"]
 
 _MAX_MEMBERS = 100_000
+_TYPES = {"FeatureTable[Frequency]", "FeatureTable[RelativeFrequency]", "FeatureData[Taxonomy]"}
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,15 @@ def read_artefact(data: bytes, path: Path) -> Artefact:
         wanted = next(
             (n for n in names if re.fullmatch(r"[^/]+/data/(feature-table\.biom|taxonomy\.tsv)", n)), None
         )
+        if any(n.startswith("xl/") for n in names):
+            raise ProfileError(
+                Problem(
+                    "is an Excel workbook",
+                    file=path,
+                    expected="a text table, BIOM or .qza",
+                    remedy="save the sheet as tab-separated text or CSV",
+                )
+            )
         if meta is None or wanted is None:
             raise ProfileError(
                 Problem(
@@ -92,7 +102,19 @@ def read_artefact(data: bytes, path: Path) -> Artefact:
         kind = re.search(
             r"^type:\s*(\S.*)$", _member(archive, meta, path).decode("utf-8", "replace"), re.MULTILINE
         )
-        return Artefact(kind[1].strip() if kind else "", wanted, _member(archive, wanted, path))
+        semantic = kind[1].strip().strip("'\"") if kind else ""
+        if semantic.partition(" % ")[0] not in _TYPES:
+            raise ProfileError(
+                Problem(
+                    f"is an artefact of type {semantic or 'unknown'}",
+                    file=path,
+                    field="type",
+                    expected="FeatureTable[Frequency], FeatureTable[RelativeFrequency] or"
+                    " FeatureData[Taxonomy]",
+                    remedy="pass the table before it was turned into presences, balances or compositions",
+                )
+            )
+        return Artefact(semantic, wanted, _member(archive, wanted, path))
 
 
 def _member(archive: zipfile.ZipFile, name: str, path: Path) -> bytes:

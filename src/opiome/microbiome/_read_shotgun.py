@@ -1,25 +1,26 @@
-"""MetaPhlAn 2 to 4, Kraken 2 reports and Bracken tables."""
+"""MetaPhlAn 2 to 4 and Bracken tables."""
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from opiome.errors import Problem, ProfileError
 from opiome.microbiome._profile import Raw
-from opiome.microbiome._text import Grid, numbers
+from opiome.microbiome._read_kraken import is_clade_counts, read_clade_counts
+from opiome.microbiome._text import Grid, numbers, sample_of, twice
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["is_bracken", "is_kraken", "is_metaphlan", "read_bracken", "read_kraken", "read_metaphlan"]
+__all__ = ["is_bracken", "is_metaphlan", "read_bracken", "read_metaphlan"]
 
 _UNKNOWN = {"unclassified", "unknown"}
-_RANK = re.compile(r"^[URDKPCOFGS-]\d*$")
-_LETTER = {"D": "d", "K": "k", "P": "p", "C": "c", "O": "o", "F": "f", "G": "g", "S": "s"}
-_KRAKEN_WIDTHS = (6, 8)
+_CLADE = re.compile(r"^[dk]__\w+")
+_NO_SAMPLES = {"ncbi_tax_id", "clade_taxid", "additional_species", "tax_id", "taxid"}
 
 
 def is_metaphlan(table: Grid) -> bool:
@@ -33,24 +34,27 @@ def is_metaphlan(table: Grid) -> bool:
 
 
 def read_metaphlan(table: Grid, path: Path) -> Raw:
-    """Return samples, clades at the tips, percentages (n_clades, n_samples), what is set apart, and notes."""
+    """Return samples, clades at the tips, percentages (n_clades, n_samples), what is set apart, and notes.
+
+    Tables with whole reads of clades, as Kraken's ``--use-mpa-style`` gives them, are read as reads.
+    """
+    table = _with_header(table, path)
     names = [name.lstrip("#").casefold() for name in table.header]
     if "relative_abundance" in names:
         columns = [names.index("relative_abundance")]
-        samples = [path.name.split(".")[0]]
+        samples = [sample_of(path)]
     else:
-        columns = [
-            i
-            for i, name in enumerate(names)
-            if i > 0 and name not in {"ncbi_tax_id", "clade_taxid", "additional_species", "tax_id"}
-        ]
-        samples = [re.sub(r"(_profile|_metaphlan\d?|\.profile)$", "", table.header[i]) for i in columns]
+        columns = [i for i, name in enumerate(names) if i > 0 and name not in _NO_SAMPLES]
+        samples = [sample_of(table.header[i]) for i in columns]
+        if len(set(samples)) < len(samples):
+            samples = [table.header[i] for i in columns]
     values, problems = numbers(table, columns, path)
+    problems += twice(samples, path, [table.lines[0] - 1] * len(samples), [i + 1 for i in columns])
     if problems:
         raise ProfileError(problems)
     clades = [row[0] for row in table.rows]
-    twice = {name for name in clades if clades.count(name) > 1} if len(set(clades)) < len(clades) else set()
-    if twice:
+    repeated = {name for name, n in Counter(clades).items() if n > 1}
+    if repeated:
         raise ProfileError(
             [
                 Problem(
@@ -60,11 +64,13 @@ def read_metaphlan(table: Grid, path: Path) -> Raw:
                     field=name,
                     remedy="merge the tables with merge_metaphlan_tables.py",
                 )
-                for name in sorted(twice)
+                for name in sorted(repeated)
             ]
         )
-    parents = {name.rpartition("|")[0] for name in clades if "|" in name}
-    apart = np.array([name.casefold() in _UNKNOWN for name in clades])
+    if is_clade_counts(clades, values):
+        return read_clade_counts(table, samples, values)
+    parents = {name[: hit.start()] for name in clades for hit in re.finditer(r"\|", name)}
+    apart = np.array([name.casefold() in _UNKNOWN or name.startswith("k__Viruses") for name in clades])
     tips = np.array([name not in parents for name in clades]) & ~apart
     roots = np.array(["|" not in name for name in clades]) & ~apart
     missing = values[roots].sum(axis=0) - values[tips].sum(axis=0)
@@ -76,77 +82,19 @@ def read_metaphlan(table: Grid, path: Path) -> Raw:
             f" {'less' if missing[worst] > 0 else 'more'} than its kingdoms: the table was filtered"
         )
     keep = [name for name, tip in zip(clades, tips, strict=True) if tip]
-    return Raw("MetaPhlAn", samples, keep, values[tips], values[apart].sum(axis=0), notes)
+    whole = apart & np.array(["|" not in name for name in clades])
+    return Raw("MetaPhlAn", samples, keep, values[tips], values[whole].sum(axis=0), notes)
 
 
-def is_kraken(text: str) -> bool:
-    """Whether the lines are those of a Kraken 2 report (6 columns, or 8 with minimizers)."""
-    seen = 0
-    for line in text.splitlines()[:20]:
-        cells = line.split("\t")
-        if len(cells) not in _KRAKEN_WIDTHS or not _RANK.match(cells[-3].strip()):
-            return False
-        seen += 1
-    return seen > 0
-
-
-def read_kraken(text: str, path: Path) -> Raw:
-    """Read one report: the reads that stand directly at each taxon, so that no read counts twice."""
-    stack: list[tuple[int, str]] = []
-    taxa: dict[str, float] = {}
-    apart = 0.0
-    problems = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        cells = line.split("\t")
-        if not line.strip():
-            continue
-        try:
-            reads = float(cells[2])
-            code, name = cells[-3].strip(), cells[-1]
-        except (IndexError, ValueError):
-            problems.append(
-                Problem(
-                    "is not a line of a Kraken 2 report",
-                    file=path,
-                    line=number,
-                    expected="percentage, reads, direct reads, rank, taxon id, name",
-                    remedy="the file may be truncated: write the report again",
-                )
-            )
-            continue
-        if reads < 0:
-            problems.append(
-                Problem(
-                    f"{name.strip()} has {reads:g} reads",
-                    file=path,
-                    line=number,
-                    column=3,
-                    field=name.strip(),
-                    expected="a count of at least 0",
-                )
-            )
-        level = (len(name) - len(name.lstrip(" "))) // 2
-        stack = [(depth, part) for depth, part in stack if depth < level]
-        if code == "U":
-            apart += reads
-            continue
-        letter = _LETTER.get(code)
-        if letter:
-            stack.append((level, f"{letter}__{name.strip()}"))
-        lineage = ";".join(part for _, part in stack)
-        domain = lineage.split(";", 1)[0].casefold()
-        if not lineage or domain in {"d__eukaryota", "d__viruses", "d__other sequences"}:
-            apart += reads
-        elif reads:
-            taxa[lineage] = taxa.get(lineage, 0.0) + reads
-    if problems:
-        raise ProfileError(problems[:10])
-    notes = ["reads placed above the genus stay at that rank; host, viral and fungal reads are set apart"]
-    sample = re.sub(
-        r"([._-](kraken2?|report|kreport|bracken|k2report)\w*)+$", "", path.name.rsplit(".", 1)[0]
-    )
-    values = np.array(list(taxa.values()), dtype=np.float64)[:, None]
-    return Raw("Kraken 2 report", [sample], list(taxa), values, np.array([apart]), notes)
+def _with_header(table: Grid, path: Path) -> Grid:
+    """A table that starts with a clade has no header; a line ``#SampleID`` below the header is none of it."""
+    rows = list(zip(table.rows, table.lines, strict=True))
+    header = table.header
+    if _CLADE.match(header[0]):
+        rows.insert(0, (header, table.lines[0] - 1))
+        header = ["clade_name", *([sample_of(path)] if len(header) == 2 else header[1:])]  # noqa: PLR2004
+    rows = [(row, line) for row, line in rows if not row[0].startswith("#")]
+    return Grid(header, [row for row, _ in rows], [line for _, line in rows], table.comments)
 
 
 def is_bracken(table: Grid) -> bool:
@@ -169,15 +117,15 @@ def read_bracken(table: Grid, path: Path) -> Raw:
         )
     if "new_est_reads" in table.header:
         columns = [table.header.index("new_est_reads")]
-        samples = [re.sub(r"([._-](bracken|species|genus)\w*)+$", "", path.name.rsplit(".", 1)[0])]
+        samples = [sample_of(path)]
     else:
         columns = [i for i, name in enumerate(table.header) if name.endswith("_num")]
-        samples = [re.sub(r"(\.bracken)?_num$", "", table.header[i]) for i in columns]
+        samples = [sample_of(table.header[i].removesuffix("_num")) for i in columns]
     values, problems = numbers(table, columns, path)
     if problems:
         raise ProfileError(problems)
     index = table.header.index("name")
-    letter = _LETTER.get(levels.pop()[:1], "s")
+    letter = levels.pop()[:1].lower()
     taxa = [f"{letter}__{row[index]}" if letter in "gf" else row[index] for row in table.rows]
     host = np.array([taxon.startswith("Homo") for taxon in taxa])
     keep = [taxon for taxon, is_host in zip(taxa, host, strict=True) if not is_host]

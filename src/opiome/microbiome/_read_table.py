@@ -11,13 +11,14 @@ from opiome.errors import Problem, ProfileError
 from opiome.microbiome._guilds import guild_map
 from opiome.microbiome._lineage import parse_lineage
 from opiome.microbiome._profile import Raw
-from opiome.microbiome._text import Grid, numbers
+from opiome.microbiome._taxonomy import TAXON, beside, rank_columns, ranked_lineages
+from opiome.microbiome._text import Grid, numbers, twice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["read_table", "read_taxonomy", "taxon_share"]
+__all__ = ["read_table", "taxon_share"]
 
 _LOOKED_AT = 400
 _TAXON_SHARE = 0.3
@@ -28,7 +29,7 @@ _NOT_TAXA = re.compile(
     r"|site|center|centre|shannon|simpson|richness|library.?size|sequencing.?depth)$",
     re.IGNORECASE,
 )
-_APART = {"unclassified", "unknown"}
+_APART = {"unclassified", "unknown", "unassigned"}
 
 
 def taxon_share(names: Sequence[str]) -> float:
@@ -41,33 +42,8 @@ def taxon_share(names: Sequence[str]) -> float:
     hits = 0
     for name in picked:
         lineage = parse_lineage(name)
-        prefixed = re.search(r"(^|[;|]\s*)(D_\d+|[dkpcofgs])__", name) is not None
-        hits += prefixed or bool(lineage.sgb) or mapping.find(lineage) is not None
+        hits += TAXON.search(name) is not None or bool(lineage.sgb) or mapping.find(lineage) is not None
     return hits / len(picked)
-
-
-def read_taxonomy(table: Grid, path: Path) -> dict[str, str]:
-    """Read a QIIME 2 taxonomy (``Feature ID``, ``Taxon``); ProfileError for a feature with two lineages."""
-    header = [name.casefold() for name in table.header]
-    taxon = header.index("taxon")
-    out: dict[str, str] = {}
-    problems = []
-    for row, line in zip(table.rows, table.lines, strict=True):
-        if row[0].startswith("#q2:types"):
-            continue
-        if out.setdefault(row[0], row[taxon]) != row[taxon]:
-            problems.append(
-                Problem(
-                    f"feature {row[0]} has two lineages",
-                    file=path,
-                    line=line,
-                    field=row[0],
-                    remedy="keep one line for each feature",
-                )
-            )
-    if problems:
-        raise ProfileError(problems[:10])
-    return out
 
 
 def read_table(table: Grid, path: Path, taxonomy: Mapping[str, str] | None) -> Raw:
@@ -75,8 +51,12 @@ def read_table(table: Grid, path: Path, taxonomy: Mapping[str, str] | None) -> R
     lowered = [name.casefold() for name in table.header]
     lineage_column = next((i for i, name in enumerate(lowered) if name in _TAXONOMY_COLUMNS and i > 0), None)
     first = [row[0] for row in table.rows]
+    other = {i for i, name in enumerate(table.header) if beside(name)}
     if lineage_column is not None:
-        return _wide(table, path, [row[lineage_column] for row in table.rows], skip={0, lineage_column})
+        return _wide(table, path, [row[lineage_column] for row in table.rows], {0, lineage_column} | other)
+    ranks = rank_columns(table.header)
+    if ranks:
+        return _wide(table, path, ranked_lineages(table, ranks), {0, *ranks.values()} | other)
     if taxonomy and sum(name in taxonomy for name in first) > len(first) // 2:
         missing = [name for name in first if name not in taxonomy]
         if missing:
@@ -89,7 +69,7 @@ def read_table(table: Grid, path: Path, taxonomy: Mapping[str, str] | None) -> R
                     remedy="pass the taxonomy that belongs to this table",
                 )
             )
-        return _wide(table, path, [taxonomy[name] for name in first], skip={0})
+        return _wide(table, path, [taxonomy[name] for name in first], {0})
     down, across = taxon_share(first), taxon_share(table.header[1:])
     if max(down, across) < _TAXON_SHARE:
         raise ProfileError(
@@ -104,7 +84,7 @@ def read_table(table: Grid, path: Path, taxonomy: Mapping[str, str] | None) -> R
             )
         )
     if down >= across:
-        return _wide(table, path, first, skip={0})
+        return _wide(table, path, first, {0})
     return _long(table, path)
 
 
@@ -113,7 +93,7 @@ def _wide(table: Grid, path: Path, taxa: list[str], skip: set[int]) -> Raw:
     columns = [i for i in range(len(table.header)) if i not in skip]
     samples = [table.header[i] for i in columns]
     values, problems = numbers(table, columns, path)
-    problems += _twice(samples, path, [table.lines[0] - 1] * len(samples), [i + 1 for i in columns])
+    problems += twice(samples, path, [table.lines[0] - 1] * len(samples), [i + 1 for i in columns])
     problems += [
         Problem(
             f"{taxon} stands among the taxa",
@@ -128,14 +108,25 @@ def _wide(table: Grid, path: Path, taxa: list[str], skip: set[int]) -> Raw:
     ]
     if problems:
         raise ProfileError(problems)
-    return _apart(samples, taxa, values)
+    return _apart(samples, taxa, values, table.notes)
 
 
 def _long(table: Grid, path: Path) -> Raw:
     """Samples in rows, taxa in columns."""
     columns = list(range(1, len(table.header)))
+    lineages = [i for i in columns if _is_lineage(table.header[i])]
+    if (
+        len(lineages) >= len(columns) / 2
+    ):  # the metadata that QIIME 2 writes behind the lineages of a bar plot
+        left = [table.header[i] for i in columns if i not in lineages]
+        if left:
+            table.notes.append(
+                f"{len(left)} columns are no taxa and were left out ({', '.join(left[:5])}"
+                f"{', ...' if len(left) > 5 else ''}): pass them with --metadata"  # noqa: PLR2004 (as shown)
+            )
+        columns = lineages
     samples = [row[0] for row in table.rows]
-    problems = _twice(samples, path, table.lines, [1] * len(samples))
+    problems = twice(samples, path, table.lines, [1] * len(samples))
     foreign = [i for i in columns if _NOT_TAXA.match(table.header[i])]
     problems += [
         Problem(
@@ -153,29 +144,15 @@ def _long(table: Grid, path: Path) -> Raw:
     problems += wrong
     if problems:
         raise ProfileError(problems)
-    return _apart(samples, [table.header[i] for i in columns], np.ascontiguousarray(values.T))
+    taxa = [table.header[i] for i in columns]
+    return _apart(samples, taxa, np.ascontiguousarray(values.T), table.notes)
 
 
-def _apart(samples: list[str], taxa: list[str], values: np.ndarray) -> Raw:
-    apart = np.array([taxon.casefold() in _APART for taxon in taxa])
+def _is_lineage(name: str) -> bool:
+    return TAXON.search(name) is not None or name.casefold().startswith("unassigned")
+
+
+def _apart(samples: list[str], taxa: list[str], values: np.ndarray, notes: list[str]) -> Raw:
+    apart = np.array([re.split(r"[;|]", taxon.casefold(), maxsplit=1)[0] in _APART for taxon in taxa])
     keep = [taxon for taxon, off in zip(taxa, apart, strict=True) if not off]
-    return Raw("plain table", samples, keep, values[~apart], values[apart].sum(axis=0), [])
-
-
-def _twice(samples: list[str], path: Path, lines: Sequence[int], columns: Sequence[int]) -> list[Problem]:
-    seen: dict[str, int] = {}
-    problems = []
-    for i, (name, line, column) in enumerate(zip(samples, lines, columns, strict=True)):
-        if seen.setdefault(name, i) != i:
-            problems.append(
-                Problem(
-                    f"sample {name!r} stands twice",
-                    file=path,
-                    line=line,
-                    column=column,
-                    field=name,
-                    expected="one row or column per sample",
-                    remedy="add the runs of one sample together, or name them apart",
-                )
-            )
-    return problems[:10]
+    return Raw("plain table", samples, keep, values[~apart], values[apart].sum(axis=0), notes)
