@@ -42,9 +42,35 @@ def guild(name):
     ("g__Thisgenusdoesnotexist", None),
     ("o__Clostridiales;f__;g__", None),
     ("Clostridia_bacterium", None),
+    ("k__Bacteria;f__[Paraprevotellaceae];g__[Prevotella];s__", ("G1", "genus")),
+    ("k__Bacteria;f__S24-7;g__;s__", ("G1", "family")),
+    ("d__Bacteria;f__Lachnospiraceae;g__Ruminococcus_B;s__Ruminococcus_B gnavus", ("G2+G5", "species")),
+    ("Mediterraneibacter gnavus", ("G2+G5", "species")),
+    ("Segatella copri", ("G1", "genus")),
+    ("Phocaeicola vulgatus", ("G1", "genus")),
+    ("Cutibacterium acnes", ("G5", "genus")),
+    ("Lacticaseibacillus rhamnosus", ("G3", "genus")),
+    ("Thomasclavelia ramosa", ("G5", "genus")),
+    ("[Clostridium] scindens", ("G7", "species")),
+    ("Candidatus Methanomassiliicoccus intestinalis", ("none", "genus")),
+    ("Escherichia coli str. K-12 substr. MG1655", ("G6", "genus")),
+    ("Escherichia/Shigella", ("G6", "genus")),
+    ("Clostridium XlVa", ("G2", "genus")),
+    ("Clostridium_XVIII", ("G5", "genus")),
+    ("Ruminococcus2", ("G2", "genus")),
+    ("Lachnospiracea_incertae_sedis", ("G2", "family")),
+    ("unclassified_Lachnospiraceae", ("G2", "family")),
+    ("uncultured Faecalibacterium sp.", ("G2", "genus")),
 ])  # fmt: skip
 def test_a_name_falls_under_its_row(name, expected):
     assert guild(name) == expected
+
+
+@pytest.mark.parametrize(
+    "name", ["Streptococcus phage PhiSpn_200", "Escherichia virus T4", "uncultured crAssphage"]
+)
+def test_a_phage_is_not_its_host(name):
+    assert not parse_lineage(name).bacterial
 
 
 def test_gtdb_and_greengenes_spell_a_species_alike():

@@ -34,7 +34,11 @@ _HIGHER = {
     **dict.fromkeys(("Bacteria", "Archaea", "Eukaryota", "Viruses"), 0),
 }
 _GENUS_SUFFIX = re.compile(r"^(\[?[A-Z][a-z]+\]?)(?:[_ ][A-Z]{1,2})?(?:[_ ]\d{3,})?[_ ](?=[a-z])")
-_PLAIN_GENUS = re.compile(r"^[A-Za-z.\-]+(?:_\d+|_[A-Z]{1,2}(?:_\d+)?|.*(?:_group|UCG.*|_sensu_stricto.*))$")
+_PLAIN_GENUS = re.compile(
+    r"^[A-Za-z.\-]+(?:_\d+|_[A-Z]{1,2}(?:_\d+)?|_[IVXl]+[ab]?|.*(?:_group|UCG.*|_sensu_stricto.*))$"
+)  # the third are clusters of Clostridium as RDP names them: IV, XlVa
+_VIRUS = re.compile(r"(phage|virus|viroid)(es)?([_ ]|$)", re.IGNORECASE)
+_UNPLACED = re.compile(r"^(?:uncultured|unclassified|unidentified)[_ ](?=\[?[A-Z][a-z])")
 _BARE = re.compile(r"^(?:Candidatus[_ ])?\[?[A-Z][A-Za-z0-9.\-]+\]?(?:[_ /\-].*)?$")
 
 
@@ -124,7 +128,11 @@ def _bare(text: str) -> tuple[list[str], str]:
     names = [""] * 7
     sgb = _BIN.search(text)
     stem = _BIN.sub("", text) if sgb else text
-    stem = stem.removesuffix("_unclassified").removesuffix(" unclassified").strip("_ ")
+    stem = _UNPLACED.sub("", stem.removesuffix("_unclassified").removesuffix(" unclassified").strip("_ "))
+    stem = re.sub(r"^([A-Za-z]+acea)e?[_ ]incertae[_ ]sedis$", r"\1e", stem)  # RDP leaves an e out
+    if _VIRUS.search(stem):
+        names[0] = "Viruses"
+        return names, ""
     if _EMPTY.match(stem) or re.fullmatch(r"(GGB|FGB|OFGB|CFGB)\d+", stem):
         return names, sgb[1] if sgb else ""
     plain = re.sub(r"^Candidatus[_ ]", "", stem)
