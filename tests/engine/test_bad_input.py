@@ -11,7 +11,7 @@ from opiome.errors import EngineError, InputError, ModelError, UnsupportedSbmlEr
 BAD_ROWS = [
     ({"CMT": "centrl", "AMT": 1.0}, "CMT", "id you mean `central`"),
     ({"CMT": "central", "AMT": 1.0, "TIME": -1.0}, "TIME", "before the present time"),
-    ({"CMT": "central", "AMT": float("nan")}, "AMT", "finite"),
+    ({"CMT": "central", "AMT": float("nan")}, "AMT", "not a number"),
     ({"CMT": "central", "AMT": -5.0}, "AMT", "negative"),
     ({"CMT": "central", "AMT": 1.0, "II": 12.0}, "II", "without ADDL or SS"),
     ({"CMT": "central", "AMT": 1.0, "ADDL": 3}, "ADDL", "without II"),
@@ -22,9 +22,17 @@ BAD_ROWS = [
     ({"CMT": "central", "AMT": 1.0, "LAG": 13.0, "II": 12.0, "SS": 1}, "LAG", "shorter than II"),
     ({"CMT": "central", "AMT": 0.0, "RATE": 1.0}, "AMT", "infusion of nothing"),
     ({"CMT": "central", "AMT": 1.0, "ID": 7}, "ID", "0 to 2"),
-    ({"CMT": "central", "AMT": 1.0, "EVID": 9}, "EVID", "0, 1, 2, 3 or 4"),
+    ({"CMT": "central", "AMT": 1.0, "EVID": 9}, "EVID", "0, 1, 2, 3, 4 or 5"),
     ({"CMT": "Cl", "AMT": 1.0, "EVID": 2}, "CMT", "id you mean `CL`"),
     ({"CMT": "central", "AMT": 1.0, "II": 1.0, "ADDL": 10**10}, "ADDL", "shorter"),
+    ({"CMT": "central", "AMT": 1.0, "TIME": float("nan")}, "TIME", "missing"),
+    ({"CMT": "central", "AMT": 1.0, "TIME": float("inf")}, "TIME", "finite"),
+    ({"CMT": "central"}, "AMT", "missing"),
+    ({"AMT": 1.0}, "CMT", "missing"),
+    ({"CMT": "CL", "EVID": 2}, "AMT", "missing"),
+    ({"AMT": 2.0, "EVID": 2}, "CMT", "missing"),
+    ({"EVID": 5}, "CMT", "missing"),
+    ({"EVID": 5, "CMT": "depott"}, "CMT", "id you mean `depot`"),
 ]
 
 
@@ -35,7 +43,9 @@ def program(oral):
 
 @pytest.mark.parametrize(("row", "field", "words"), BAD_ROWS)
 def test_one_bad_row(program, row, field, words):
-    table = engine.EventTable.from_rows([{"CMT": "depot", "AMT": 1.0}, {"ID": 2, **row}])
+    table = engine.EventTable.from_rows(
+        [{"TIME": 0.0, "CMT": "depot", "AMT": 1.0}, {"ID": 2, "TIME": 0.0, **row}]
+    )
     with pytest.raises(engine.DoseError) as caught:
         program.ensemble({}, n=3, events=table)
     (problem,) = caught.value.problems
@@ -47,7 +57,7 @@ def test_one_bad_row(program, row, field, words):
 
 def test_all_problems_at_once(program):
     table = engine.EventTable.from_rows(
-        [{"CMT": "depot", "AMT": 1.0, "ID": 0, **row} for row, _, _ in BAD_ROWS[:12]]
+        [{"TIME": 0.0, "CMT": "depot", "AMT": 1.0, "ID": 0, **row} for row, _, _ in BAD_ROWS[:12]]
     )
     with pytest.raises(engine.DoseError) as caught:
         program.ensemble({}, n=3, events=table)
@@ -55,13 +65,13 @@ def test_all_problems_at_once(program):
 
 
 def test_a_long_list_of_problems_is_cut(program):
-    table = engine.EventTable(CMT=np.full(500, "nowhere"), AMT=np.ones(500))
+    table = engine.EventTable(TIME=np.zeros(500), CMT=np.full(500, "nowhere"), AMT=np.ones(500))
     with pytest.raises(engine.DoseError, match="and 470 more"):
         program.ensemble({}, n=3, events=table)
 
 
 def test_overlapping_patches_on_one_site(program):
-    patch = {"CMT": "central", "AMT": 72.0, "DUR": 72.0, "SITE": "left arm", "ID": 1}
+    patch = {"TIME": 0.0, "CMT": "central", "AMT": 72.0, "DUR": 72.0, "SITE": "left arm", "ID": 1}
     fine = engine.EventTable.from_rows(
         [{**patch, "TIME": 0.0}, {**patch, "TIME": 72.0}, {**patch, "SITE": "right arm"}]
     )
@@ -72,6 +82,26 @@ def test_overlapping_patches_on_one_site(program):
     repeated = engine.EventTable.from_rows([{**patch, "II": 48.0, "ADDL": 2}])
     with pytest.raises(engine.DoseError, match="overlap at 48 h"):
         program.ensemble({}, n=2, events=repeated)
+    run = program.ensemble({}, n=2, events=engine.EventTable.from_rows([patch]))
+    run.advance(24.0)
+    later = {**patch, "TIME": 24.0}
+    with pytest.raises(engine.DoseError, match=r"row 0 and one given before, patient 1\).*EVID 5"):
+        run.give(engine.EventTable.from_rows([later]))
+    end = {"ID": 1, "TIME": 24.0, "EVID": 5, "CMT": "central", "SITE": "left arm"}
+    run.give(engine.EventTable.from_rows([end, later]))
+
+
+def test_every_record_says_when(program):
+    """A record without its time is not one at time 0."""
+    table = engine.EventTable.from_rows([{"CMT": "depot", "AMT": 1.0}, {"EVID": 3}, {"TIME": 1.0, "EVID": 3}])
+    with pytest.raises(engine.DoseError) as caught:
+        program.ensemble({}, n=3, events=table)
+    assert [p.field for p in caught.value.problems] == ["TIME", "TIME"]
+    assert "row 0" in str(caught.value)
+    assert "row 1" in str(caught.value)
+    columns = engine.EventTable(CMT=np.array(["depot", "depot"]), AMT=np.ones(2))
+    with pytest.raises(engine.DoseError, match="TIME: is missing"):
+        program.ensemble({}, n=3, events=columns)
 
 
 def test_doses_in_the_past_of_a_running_ensemble(program):

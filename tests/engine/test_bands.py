@@ -16,7 +16,7 @@ TIMES = np.array([1.0, 6.0, 12.0])
 
 def chunks(oral, sizes, cl):
     program = engine.compile(oral, outputs=["central", "depot"])
-    dose = engine.EventTable.from_rows([{"CMT": "depot", "AMT": 10.0}])
+    dose = engine.EventTable.from_rows([{"TIME": 0.0, "CMT": "depot", "AMT": 10.0}])
     first = 0
     for size in sizes:
         yield program.ensemble({"CL": cl[first : first + size]}, events=dose)

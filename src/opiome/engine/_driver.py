@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from opiome.engine._call import W, call
-from opiome.engine._switching import first_change, settle
+from opiome.engine._switching import before_change, first_change, settle
 
 RESET, SET, STOP, PUT, ADD, BOLUS, START = range(7)  # what an event does, in the order of ties
 OK, STEP_BUDGET, NON_FINITE, NEGATIVE, IMPOSSIBLE = range(5)
@@ -369,7 +369,30 @@ def integrate(
                 finite = err < 1e300  # false for NaN
                 wish[lane] = h * (max(work[FACTOR + lane], SHRINK) if finite else SHRINK)
                 rejected[lane] = True
-                if wish[lane] < least * max(1.0, abs(t)):
+                ahead = h
+                if marks.shape[1] > 0:
+                    ahead = before_change(
+                        lane,
+                        p,
+                        t,
+                        h,
+                        code,
+                        work,
+                        probe_arguments,
+                        Y,
+                        YOBS,
+                        TOBS,
+                        WATCH,
+                        n_states,
+                        flags,
+                        marks,
+                    )
+                    if ahead == 0.0 and np.nextafter(t, np.inf) < end[lane]:  # step over it: the state stays
+                        work[T + lane] = np.nextafter(t, np.inf)
+                        to_do[lane] = 1
+                    elif 0.0 < ahead < h:
+                        wish[lane] = min(wish[lane], ahead)
+                if ahead == h and wish[lane] < least * max(1.0, abs(t)):
                     _blame(lane, p, work, Y, YN, ABS, PEAK, GUARD, n_states, rtol, outcome, what)
             if used[lane] > budget and outcome[p] == OK and to_do[lane] == 0:
                 outcome[p] = STEP_BUDGET

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from opiome.engine import _schedule, _triggers
 from opiome.engine._events import EventTable, check
 from opiome.engine._outcome import REMEDY, Failure, Outcome
+from opiome.engine._periodic import Shots
 from opiome.errors import DoseError, InputError, Problem, nearest
 
 if TYPE_CHECKING:
@@ -59,7 +60,9 @@ class Ensemble:
         self._signed = signed | (states < 0).any(axis=0)
         self._control = np.array([rtol, budget, LEAST_STEP, program._meta["prepared"]])
         self._when = np.zeros(n)
-        self._what = np.where(np.isfinite(states).all(axis=1), -1, np.argmin(np.isfinite(states), axis=1))
+        self._what = np.full(n, -1)  # the state that a failure is about
+        for p in np.flatnonzero(self.outcome):
+            self._what[p] = np.argmin(np.isfinite(states[p]))
         self._steps = np.zeros((n, 2), np.int64)
         self._inputs: list[int] = []  # states with a zero-order input
         self._kinds: list[int] = []  # kinds of dose, each with a remembered first step
@@ -113,7 +116,11 @@ class Ensemble:
         Raises:
             DoseError: everything that is wrong with the table, with row, field and remedy.
         """
-        problems = check(events, len(self), self.time, self.program.states, self.program.parameters)
+        sites = any(map(bool, events.SITE))  # only they look at what was given before
+        problems = check(
+            events, len(self), self.time, self.program.states, self.program.parameters,
+            earlier=EventTable.concat(self._tables) if sites else None,
+        )  # fmt: skip
         if problems:
             raise DoseError(problems)
         kept = self._tables, self._actions
@@ -157,8 +164,9 @@ class Ensemble:
         context = _schedule.Context(
             {name: i for i, name in enumerate(p.states)},
             {name: i for i, name in enumerate(p.parameters)},
-            p._linear_block,
+            p._own_block,
             p._linear_system,
+            lambda block, who, values: Shots(p, block, values, self._origin[who]).solve,
         )
         return _schedule.expand(table, context, self._matrix, self.time)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, fields
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
     from numpy.typing import NDArray
 
-OBSERVATION, DOSE, SET_PARAMETER, RESET, RESET_AND_DOSE = range(5)
+OBSERVATION, DOSE, SET_PARAMETER, RESET, RESET_AND_DOSE, END = range(6)
 MOST_EVENTS = 50_000_000
 
 
@@ -34,8 +35,8 @@ def _names() -> Any:
 
 
 DEFAULTS: dict[str, Any] = {
-    "ID": -1, "TIME": 0.0, "AMT": 0.0, "EVID": DOSE, "CMT": "", "RATE": 0.0, "II": 0.0, "ADDL": 0, "SS": 0,
-    "LAG": 0.0, "F": 1.0, "DUR": 0.0, "SITE": "",
+    "ID": -1, "TIME": math.nan, "AMT": math.nan, "EVID": DOSE, "CMT": "", "RATE": 0.0,
+    "II": 0.0, "ADDL": 0, "SS": 0, "LAG": 0.0, "F": 1.0, "DUR": 0.0, "SITE": "",
 }  # fmt: skip
 
 
@@ -45,19 +46,22 @@ class EventTable:
 
     ``ID`` patient row from 0, -1 for every patient. ``TIME`` h. ``AMT`` amount, or the value that a
     parameter gets. ``EVID`` 0 observation (ignored), 1 dose, 2 set parameter ``CMT`` to ``AMT``, 3 reset to
-    the start state, 4 reset and dose. ``CMT`` state or parameter. ``RATE`` 0 bolus, > 0 amount per hour.
-    ``II``, ``ADDL`` repeat every II h, ADDL more times. ``SS`` 1: the drug's linear block starts in the
-    steady state of this dose every II h; 2: that state is added. ``LAG`` h delay of the dose. ``F``
-    fraction of the amount that arrives. ``DUR`` h, infusion time instead of ``RATE``. ``SITE`` two
-    infusions of one patient at the same named site must not overlap (patches).
+    the start state, 4 reset and dose, 5 end what is given into ``CMT`` (at ``SITE``, if named).
+    ``CMT`` state or parameter. ``RATE`` 0 bolus, > 0 amount per hour. ``II``, ``ADDL`` repeat every II h,
+    ADDL more times. ``SS`` 1: the drug's own states start in the steady state of this dose every II h; 2:
+    that state is added (linear drugs only). ``LAG`` h delay of the dose. ``F`` fraction of the amount that
+    arrives. ``DUR`` h, infusion time instead of ``RATE``. ``SITE`` two infusions of one patient at the same
+    named site must not overlap (patches).
 
-    Ties are ordered reset < set < dose. A reset cancels running infusions, pending lagged and additional
-    doses.
+    Every record needs ``TIME``; doses need ``CMT`` and ``AMT``, changes of parameters too. Ties are ordered
+    reset < end < set < dose. A reset cancels running infusions, pending lagged and additional doses. An end
+    (a patch removed, a course stopped) cancels additional doses recorded before it; infusions stop then, or
+    a lag later; what was swallowed before still arrives.
     """
 
     ID: NDArray[np.int64] = _integers(-1)
-    TIME: NDArray[np.float64] = _numbers(0.0)
-    AMT: NDArray[np.float64] = _numbers(0.0)
+    TIME: NDArray[np.float64] = _numbers(math.nan)
+    AMT: NDArray[np.float64] = _numbers(math.nan)
     EVID: NDArray[np.int64] = _integers(DOSE)
     CMT: NDArray[np.object_] = _names()
     RATE: NDArray[np.float64] = _numbers(0.0)
@@ -92,6 +96,8 @@ class EventTable:
                 raise DoseError(Problem("is not a whole number", field=name, remedy="give 0, 1, 2, ..."))
             column = given if size == n else np.full(n, given[0] if size else DEFAULTS[name], dtype=dtype)
             object.__setattr__(self, name, column)
+        idle = np.isin(self.EVID, (OBSERVATION, RESET, END)) & np.isnan(self.AMT)
+        object.__setattr__(self, "AMT", np.where(idle, 0.0, self.AMT))
 
     def __len__(self) -> int:
         return len(self.TIME)
@@ -143,9 +149,19 @@ class EventTable:
 
 
 def check(
-    table: EventTable, n: int, now: float, states: Sequence[str], parameters: Sequence[str], *, most: int = 30
+    table: EventTable,
+    n: int,
+    now: float,
+    states: Sequence[str],
+    parameters: Sequence[str],
+    *,
+    earlier: EventTable | None = None,
+    most: int = 30,
 ) -> list[Problem]:
-    """Everything that is wrong with a table, by row and field (at most ``most`` problems, then a count)."""
+    """Everything that is wrong with a table, by row and field (at most ``most`` problems, then a count).
+
+    ``earlier`` are events that were accepted before.
+    """
     problems: list[Problem] = []
     evid, dose = table.EVID, np.isin(table.EVID, (DOSE, RESET_AND_DOSE))
 
@@ -158,7 +174,12 @@ def check(
                 Problem(f"{message} (row {row}, {patient}, {name} = {value})", field=name, remedy=remedy)
             )
 
-    for name in ("TIME", "AMT", "RATE", "II", "LAG", "F", "DUR"):
+    for name in ("TIME", "AMT"):
+        report(
+            np.isnan(getattr(table, name)), name, "is missing or not a number", "every such record needs it"
+        )
+        report(np.isinf(getattr(table, name)), name, "is not a finite number", "give a number")
+    for name in ("RATE", "II", "LAG", "F", "DUR"):
         report(~np.isfinite(getattr(table, name)), name, "is not a finite number", "give a number")
     with np.errstate(invalid="ignore"):
         report((table.ID < -1) | (n <= table.ID), "ID", "no such patient", f"use 0 to {n - 1}, or -1 for all")
@@ -168,7 +189,7 @@ def check(
             f"lies before the present time {now:g} h",
             "events begin at the present time",
         )
-        report((evid < 0) | (evid > RESET_AND_DOSE), "EVID", "unknown kind of event", "use 0, 1, 2, 3 or 4")
+        report((evid < 0) | (evid > END), "EVID", "unknown kind of event", "use 0, 1, 2, 3, 4 or 5")
         for name in ("RATE", "II", "LAG", "F", "DUR", "ADDL"):
             report(dose & (getattr(table, name) < 0), name, "is negative", "give 0 or more")
         report(dose & (table.AMT < 0), "AMT", "is a negative dose", "give 0 or more")
@@ -207,7 +228,18 @@ def check(
             "more additional doses than can be kept",
             "give a shorter course",
         )
-    for wanted, names, what in ((dose, states, "state"), (evid == SET_PARAMETER, parameters, "parameter")):
+    given = table.CMT.astype(str) != ""
+    report(
+        ~given & (dose | np.isin(evid, (SET_PARAMETER, END))),
+        "CMT",
+        "is missing",
+        "name a state or parameter",
+    )
+    into = given & (dose | (evid == END))
+    for wanted, names, what in (
+        (into, states, "state"),
+        (given & (evid == SET_PARAMETER), parameters, "parameter"),
+    ):
         rows = np.flatnonzero(wanted)
         for name in sorted(set(table.CMT[rows].astype(str)) - set(names)):
             near = nearest(name, names)
@@ -219,7 +251,7 @@ def check(
                 )
                 for row in rows[table.CMT[rows].astype(str) == name]
             ]
-    problems += _overlaps(table)
+    problems += _overlaps(table, earlier or EventTable())
     if len(problems) > most:
         problems = [
             *problems[:most],
@@ -228,31 +260,38 @@ def check(
     return problems
 
 
-def _overlaps(table: EventTable) -> list[Problem]:
-    """Infusions of one patient at one named site that overlap."""
-    dose = np.isin(table.EVID, (DOSE, RESET_AND_DOSE)) & np.array([bool(s) for s in table.SITE], dtype=bool)
+def _overlaps(table: EventTable, earlier: EventTable) -> list[Problem]:
+    """Infusions of one patient at one named site that overlap, among each other or with earlier ones."""
+    before = len(earlier)
+    table = EventTable.concat([earlier, table])
+    named = np.array([bool(s) for s in table.SITE], dtype=bool)
     by_site: dict[tuple[str, int], list[tuple[float, float, int]]] = {}
-    for row in np.flatnonzero(dose):
+    ends = np.flatnonzero((table.EVID == END) & named)
+    for row in np.flatnonzero(np.isin(table.EVID, (DOSE, RESET_AND_DOSE)) & named):
         rate, amount = table.RATE[row], table.AMT[row] * table.F[row]
         length = amount / rate if rate > 0 else table.DUR[row]
-        first = table.TIME[row] + table.LAG[row]
+        mine = (table.SITE[ends] == table.SITE[row]) & np.isin(table.ID[ends], (-1, table.ID[row]))
+        later = table.TIME[ends][mine & (table.TIME[ends] > table.TIME[row])]
         for k in range(int(table.ADDL[row]) + 1):
-            begin = first + k * table.II[row]
+            begin = table.TIME[row] + k * table.II[row]
+            if (later <= begin).any():
+                break
+            end = min(begin + length, later.min(initial=np.inf))
             by_site.setdefault((str(table.SITE[row]), int(table.ID[row])), []).append(
-                (begin, begin + length, int(row))
+                (begin + table.LAG[row], end + table.LAG[row], int(row) - before)
             )
     problems = []
     for (site, who), spans in by_site.items():
         shared = spans + (by_site.get((site, -1), []) if who != -1 else [])
         shared.sort()
         for (_, end, a), (start, _, b) in pairwise(shared):
-            if start < end * (1 - 1e-12):
+            if start < end * (1 - 1e-12) and max(a, b) >= 0:
+                rows = f"rows {a} and {b}" if min(a, b) >= 0 else f"row {max(a, b)} and one given before"
                 problems.append(
                     Problem(
-                        f"infusions at site `{site}` overlap at {start:g} h "
-                        f"(rows {a} and {b}, patient {who})",
+                        f"infusions at site `{site}` overlap at {start:g} h ({rows}, patient {who})",
                         field="SITE",
-                        remedy="end the first before the next begins, or name another site",
+                        remedy="end the first before the next begins (EVID 5), or name another site",
                     )
                 )
                 break

@@ -324,7 +324,7 @@ class Kernels:
             below = e.compare("olt", yn, e.binary("fmul", e.spread("%guard", i), least))
             low = e.choose(below, literal(16.0), low)
         total = e.binary("fadd", e.binary("fadd", sums[0], sums[1]), e.binary("fadd", sums[2], sums[3]))
-        mean = e.binary("fmul", total, literal(1.0 / n))
+        mean = e.binary("fmul", total, literal(1.0 / max(n, 1)))  # a model may have no state at all
         # the guard must not hide a NaN: the mean is kept unless it is smaller
         error = e.maximum(mean, low, keep_first_nan=True)
         e.store(error, "%err", 0)

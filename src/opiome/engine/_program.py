@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from opiome.engine import _cache
 from opiome.engine._outcome import Outcome
-from opiome.errors import DoseError, EngineError, InputError, Problem, nearest
+from opiome.errors import EngineError, InputError, Problem, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from opiome.engine._events import EventTable
     from opiome.engine._kernels import Kernels
     from opiome.engine._machine import Code
+    from opiome.engine._own_block import OwnBlock
 
 Array = NDArray[np.float64]
 MOST_PROBLEMS = 30
@@ -289,56 +290,11 @@ class Program:
                 slopes[:, i] += entries[:, k, None] * slopes[:, j]
         return slopes[:, :n]
 
-    def _linear_block(self, entry: int) -> NDArray[np.int64]:
-        """The linear states around ``entry``: what feeds it and what it feeds, with fixed coefficients.
+    def _own_block(self, entry: int) -> OwnBlock:
+        """The states of the drug that is given into state ``entry``."""
+        from opiome.engine._own_block import own_block
 
-        States that only accumulate (nothing removes them, nothing depends on them) have no steady state and
-        stay out.
-        """
-        rows = self._dependencies()
-        fixed = set(range(len(self.states))) - set(self._meta["timed"])
-        linear = {i for i in fixed if all(level < 2 for level in rows[i].values())}  # noqa: PLR2004 - known per patient
-        block, front = {entry}, [entry]
-        while front:
-            k = front.pop()
-            near = (set(rows[k]) | {i for i in linear if k in rows[i]}) & linear - block
-            block |= near
-            front.extend(near)
-        while True:
-            keep = {i for i in block & linear if rows[i].keys() <= block}
-            keep = {i for i in keep if i in rows[i] or any(i in rows[k] for k in keep if k != i)}
-            if keep == block:
-                break
-            block = keep
-        if entry not in block:
-            raise DoseError(
-                Problem(
-                    f"`{self.states[entry]}` does not belong to a linear block of its own, so its steady "
-                    "state cannot be solved",
-                    field="SS",
-                    remedy="give the earlier doses with II and ADDL instead",
-                )
-            )
-        return np.array(sorted(block), np.int64)
-
-    def _dependencies(self) -> dict[int, dict[int, int]]:
-        """The states that each rate depends on; level 0 or 1 means linearly, with fixed coefficients."""
-        n = len(self.states)
-        rows: dict[int, dict[int, int]] = {i: {} for i in range(self._meta["rows"])}
-        for i, j, level in self._meta["pattern"]:
-            rows[i][j] = level
-        known: dict[int, dict[int, int]] = {}
-
-        def through(i: int) -> dict[int, int]:
-            if i not in known:
-                found: dict[int, int] = {}
-                for j, level in rows[i].items():
-                    for k, inner in ({j: level} if j < n else through(j)).items():
-                        found[k] = max(found.get(k, 0), level, inner)
-                known[i] = found
-            return known[i]
-
-        return {i: through(i) for i in range(n)}
+        return own_block(self._meta, self.states, entry)
 
     def _linear_system(self, block: NDArray[np.int64], slots: Array) -> tuple[Array, Array]:
         """Matrix and constant of a linear block for one patient's parameter slots."""

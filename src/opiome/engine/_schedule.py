@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from opiome.engine._events import DOSE, MOST_EVENTS, RESET, RESET_AND_DOSE, SET_PARAMETER, EventTable
+from opiome.engine._events import DOSE, END, MOST_EVENTS, RESET, RESET_AND_DOSE, SET_PARAMETER, EventTable
 from opiome.engine._steady_dose import Repeated, constant, repeated
 from opiome.errors import DoseError, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from opiome.engine._own_block import OwnBlock
+
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 A_RESET, A_SET, A_STOP, A_PUT, A_ADD, A_BOLUS, A_START = range(7)  # as in the driver, in the order of ties
+A_DAY = 24.0  # h: intervals of a constant infusion
 
 
 @dataclass
@@ -58,28 +62,31 @@ class Actions:
 
 
 def looks_back(table: EventTable) -> bool:
-    """Tell whether a table has resets or steady states: they change what earlier records do."""
-    return bool(np.isin(table.EVID, (RESET, RESET_AND_DOSE)).any() or (table.SS > 0).any())
+    """Tell whether a table has resets, ends or steady states: they change what earlier records do."""
+    return bool(np.isin(table.EVID, (RESET, RESET_AND_DOSE, END)).any() or (table.SS > 0).any())
 
 
 @dataclass(frozen=True)
 class Context:
-    """What the expansion must know of the model: names, and how to get a drug's linear block."""
+    """What the expansion must know of the model: names, a drug's own states, and their steady states.
+
+    ``linear``: matrix and constant of a linear block for one patient. ``shoot``: a solver for a block,
+    patients and their parameters; it takes one dose per patient and gives states (k, m).
+    """
 
     states: dict[str, int]
     parameters: dict[str, int]
-    block: Callable[[int], Integers]
+    block: Callable[[int], OwnBlock]
     linear: Callable[[Integers, Floats], tuple[Floats, Floats]]
+    shoot: Callable[[Integers, Integers, Floats], Callable[[Sequence[Repeated]], Floats]]
 
 
 def expand(table: EventTable, context: Context, values: Floats, now: float) -> Actions:
     """Expand a checked table; ``values`` (n, slots) are the patients' parameters at the time ``now``."""
     n = len(values)
-    resets = np.isin(table.EVID, (RESET, RESET_AND_DOSE))
-    steady = (table.SS > 0) & np.isin(table.EVID, (DOSE, RESET_AND_DOSE))
-    if resets.any() or steady.any():
+    if looks_back(table):
         table = _one_row_per_patient(table, n)
-        resets = np.isin(table.EVID, (RESET, RESET_AND_DOSE))
+    resets = np.isin(table.EVID, (RESET, RESET_AND_DOSE))
     sets = table.EVID == SET_PARAMETER
     slots = np.array([context.parameters[str(c)] for c in table.CMT[sets]], np.int64)
     parts = [
@@ -88,7 +95,8 @@ def expand(table: EventTable, context: Context, values: Floats, now: float) -> A
     ]
     dose = np.isin(table.EVID, (DOSE, RESET_AND_DOSE))
     if dose.any():
-        parts.append(_doses(table.take(dose), table.take(resets), parts[1], context, values, now))
+        ends = table.take(table.EVID == END)
+        parts.append(_doses(table.take(dose), table.take(resets), ends, parts[1], context, values, now))
     return Actions.join(parts).in_order()
 
 
@@ -102,7 +110,13 @@ def _one_row_per_patient(table: EventTable, n: int) -> EventTable:
 
 
 def _doses(  # noqa: PLR0917 - what an expansion needs
-    table: EventTable, resets: EventTable, sets: Actions, context: Context, values: Floats, now: float
+    table: EventTable,
+    resets: EventTable,
+    ends: EventTable,
+    sets: Actions,
+    context: Context,
+    values: Floats,
+    now: float,
 ) -> Actions:
     repeats = table.ADDL + 1
     if repeats.sum() > MOST_EVENTS:
@@ -123,34 +137,38 @@ def _doses(  # noqa: PLR0917 - what an expansion needs
 
     parent = np.repeat(np.arange(len(table)), repeats)
     turn = np.arange(len(parent)) - np.repeat(np.cumsum(repeats) - repeats, repeats)
-    begin = table.TIME[parent] + table.LAG[parent] + turn * table.II[parent]
-    record, who, row = table.TIME[parent], table.ID[parent], state[parent]
+    taken = table.TIME[parent] + turn * table.II[parent]
+    begin = taken + table.LAG[parent]
     amounts, rates, lengths = amount[parent], rate[parent], length[parent]
 
-    parts: list[Actions] = []
-    steady = np.flatnonzero(table.SS > 0)
-    cancel: list[tuple[int, float, Integers | None]]
-    cancel = [(int(p), float(t), None) for p, t in zip(resets.ID, resets.TIME, strict=True)]
-    for i in steady:
-        own = context.block(int(state[i]))
-        put, extra = _steady(
-            table, int(i), int(state[i]), own, (amount[i], rate[i], length[i]), sets, context, values, now
-        )
-        parts.append(put)
-        who, row, record = np.append(who, extra.who), np.append(row, extra.row), np.append(record, extra.time)
-        begin, amounts = np.append(begin, extra.time), np.append(amounts, extra.value * 0)
-        rates, lengths = np.append(rates, np.full(len(extra.who), rate[i])), np.append(lengths, extra.value)
-        if table.SS[i] == 1:
-            cancel.append((int(table.ID[i]), float(table.TIME[i]), own))
+    steady = _Steady(table, state, amount, rate, length, sets, context, values, now)
+    parts, past = steady.actions()
+    source = np.array([i for i, extra in past for _ in extra.who], np.int64)
+    extra = Actions.join([e for _, e in past])
+    parent = np.append(parent, source)
+    taken, begin = np.append(taken, extra.time), np.append(begin, extra.time)
+    amounts, rates = np.append(amounts, 0.0 * extra.value), np.append(rates, rate[source])
+    lengths = np.append(lengths, extra.value)
+    record, who, row, lag = table.TIME[parent], table.ID[parent], state[parent], table.LAG[parent]
+
     constant_input = (rates > 0) & (lengths == 0)  # SS with AMT 0: the level only
     keep = ~constant_input
     stop = begin + lengths
-    for p, t, block in cancel:
+    for p, t, block in [*_patients(resets), *steady.cancels()]:
         mine = (who == p) & (record < t)
         if block is not None:
             mine &= np.isin(row, block)
         keep &= ~(mine & (begin >= t))
         stop = np.where(mine & (begin < t) & (stop > t), t, stop)
+    for k in range(
+        len(ends)
+    ):  # what was swallowed before still arrives; an infusion's lag holds at its end too
+        t, site = ends.TIME[k], ends.SITE[k]
+        mine = (who == ends.ID[k]) & (record < t) & (row == context.states[str(ends.CMT[k])])
+        if site:
+            mine &= (site == table.SITE)[parent]
+        keep &= ~(mine & (taken >= t))
+        stop = np.where(mine & (taken < t), np.minimum(stop, t + lag), stop)
     bolus, infusion = keep & (rates == 0), keep & (rates > 0)
     parts += [
         Actions.make(who[bolus], begin[bolus], A_BOLUS, row[bolus], amounts[bolus]),
@@ -159,59 +177,129 @@ def _doses(  # noqa: PLR0917 - what an expansion needs
     ]
     actions = Actions.join(parts)
     # a reset turns infusions off by itself: their stops at that very time have nothing left to stop
-    for p, t, block in cancel:
-        if block is None:
-            actions = actions.take(~((actions.who == p) & (actions.what == A_STOP) & (actions.time == t)))
+    for p, t, _ in _patients(resets):
+        actions = actions.take(~((actions.who == p) & (actions.what == A_STOP) & (actions.time == t)))
     return actions
 
 
-def _steady(  # noqa: PLR0917 - one record taken apart
-    table: EventTable,
-    i: int,
-    state: int,
-    block: Integers,
-    dose: tuple[float, float, float],
-    sets: Actions,
-    context: Context,
-    values: Floats,
-    now: float,
-) -> tuple[Actions, Actions]:
-    """Actions that put (or add) the steady state of record i, and the infusions of the past that still run.
+def _patients(resets: EventTable) -> list[tuple[int, float, Integers | None]]:
+    """Who is reset when; None: all states."""
+    return [(int(p), float(t), None) for p, t in zip(resets.ID, resets.TIME, strict=True)]
 
-    The second result holds begin times as ``time`` and durations as ``value``.
-    """
-    amount, rate, length = dose
-    who, time = int(table.ID[i]), float(table.TIME[i])
-    nothing = Actions.make(np.empty(0), 0.0, 0, 0, 0.0)
-    interval, lag = float(table.II[i]), float(table.LAG[i])
-    entry = int(np.flatnonzero(block == state)[0])
-    extra = nothing
-    if interval > 0 and rate > 0:
+
+@dataclass(frozen=True)
+class _Steady:
+    """The steady-state records of a table of doses, solved together."""
+
+    table: EventTable
+    state: Integers
+    amount: Floats
+    rate: Floats
+    length: Floats
+    sets: Actions
+    context: Context
+    values: Floats
+    now: float
+
+    @cached_property
+    def records(self) -> Integers:
+        return np.flatnonzero(self.table.SS > 0)
+
+    @cached_property
+    def blocks(self) -> dict[int, OwnBlock]:
+        return {int(state): self.context.block(int(state)) for state in np.unique(self.state[self.records])}
+
+    def cancels(self) -> list[tuple[int, float, Integers | None]]:
+        """Whose doses into which states end when: SS = 1 replaces what was recorded before."""
+        table = self.table
+        return [
+            (int(table.ID[i]), float(table.TIME[i]), self.blocks[int(self.state[i])].states)
+            for i in self.records
+            if table.SS[i] == 1
+        ]
+
+    def actions(self) -> tuple[list[Actions], list[tuple[int, Actions]]]:
+        """What puts (or adds) the steady states, and by record the infusions of the past that still run.
+
+        The latter hold begin times as ``time`` and durations as ``value``.
+        """
+        puts: list[Actions] = []
+        together: dict[tuple[int, float], list[int]] = {}
+        for i in map(int, self.records):
+            block = self.blocks[int(self.state[i])]
+            if not block.linear and self.table.SS[i] == 2:  # noqa: PLR2004 - NONMEM's code: added
+                name = self.table.CMT[i]
+                raise DoseError(
+                    Problem(
+                        f"`{name}` is not linear, so a steady state cannot be added to what is there",
+                        field="SS",
+                        remedy="use SS 1, or give the earlier doses with II and ADDL",
+                    )
+                )
+            if self.table.TIME[i] < self.now:
+                continue
+            if block.linear:
+                puts.append(self._put(i, self._linear(i, block.states)))
+            else:
+                together.setdefault((int(self.state[i]), self._dose(i).interval), []).append(i)
+        for (state, _), records in together.items():
+            block = self.blocks[state]
+            who, values = self.table.ID[records], np.stack([self._parameters(i) for i in records])
+            found = self.context.shoot(block.states, who, values)([self._dose(i) for i in records])
+            puts += [self._put(i, x) for i, x in zip(records, found, strict=True)]
+        return puts, [(int(i), self._past(int(i))) for i in self.records]
+
+    def _parameters(self, i: int) -> Floats:
+        """The patient's parameters at the time of record i."""
+        sets, who, time = self.sets, int(self.table.ID[i]), self.table.TIME[i]
+        mine = ((sets.who == who) | (sets.who == -1)) & (sets.time >= self.now) & (sets.time <= time)
+        parameters: Floats = self.values[who].copy()
+        for at in np.flatnonzero(mine)[np.argsort(sets.time[mine], kind="stable")]:
+            parameters[sets.row[at]] = sets.value[at]
+        return parameters
+
+    def _dose(self, i: int) -> Repeated:
+        """The dose of record i; a constant infusion is one that fills each of its intervals."""
+        block = self.blocks[int(self.state[i])].states
+        entry, interval = int(np.flatnonzero(block == self.state[i])[0]), float(self.table.II[i])
+        if interval > 0:
+            return Repeated(
+                entry, float(self.amount[i]), float(self.length[i]), interval, float(self.table.LAG[i])
+            )
+        return Repeated(entry, float(self.rate[i]) * A_DAY, A_DAY, A_DAY, 0.0)
+
+    def _linear(self, i: int, block: Integers) -> Floats:
+        matrix, drive = self.context.linear(block, self._parameters(i))
+        dose = self._dose(i)
+        if self.table.SS[i] == 2:  # noqa: PLR2004 - without other inputs: they are there already
+            drive = np.zeros_like(drive)
+        if self.table.II[i] > 0:
+            return repeated(matrix, drive, dose)
+        unit = np.zeros(len(block))
+        unit[dose.entry] = self.rate[i]
+        return constant(matrix, drive + unit)
+
+    def _put(self, i: int, x: Floats) -> Actions:
+        who, time = int(self.table.ID[i]), float(self.table.TIME[i])
+        block = self.blocks[int(self.state[i])]
+        if not np.isfinite(x).all():
+            why = "nothing removes the drug" + ("" if block.linear else ", or less than is given")
+            raise DoseError(
+                Problem(
+                    f"patient {who} has no steady state of this dose at {time:g} h: {why}",
+                    field="SS",
+                    remedy="check the patient's clearance, or give the doses with ADDL",
+                )
+            )
+        return Actions.make(who, time, A_PUT if self.table.SS[i] == 1 else A_ADD, block.states, x)
+
+    def _past(self, i: int) -> Actions:
+        """Infusions of doses before record i that still run then."""
+        interval, lag, length = float(self.table.II[i]), float(self.table.LAG[i]), float(self.length[i])
+        who, time, state = int(self.table.ID[i]), float(self.table.TIME[i]), int(self.state[i])
+        if not (interval > 0 and self.rate[i] > 0):
+            return Actions.join([])
         k = np.arange(1, int(np.ceil((lag + length) / interval)) + 1)
         left = lag - k * interval + length
         left = left[left > 1e-12]  # noqa: PLR2004 - rounding
-        extra = Actions.make(who, np.full(len(left), time), A_START, state, left)
-    if time < now:
-        return nothing, extra
-    mine = ((sets.who == who) | (sets.who == -1)) & (sets.time >= now) & (sets.time <= time)
-    parameters = values[who].copy()
-    for at in np.flatnonzero(mine)[np.argsort(sets.time[mine], kind="stable")]:
-        parameters[sets.row[at]] = sets.value[at]
-    matrix, drive = context.linear(block, parameters)
-    if table.SS[i] == 2:  # noqa: PLR2004 - NONMEM's code: added to what is there, so without other inputs
-        drive = np.zeros_like(drive)
-    if interval > 0:
-        x = repeated(matrix, drive, Repeated(entry, amount, length, interval, lag))
-    else:
-        unit = np.zeros(len(block))
-        unit[entry] = rate
-        x = constant(matrix, drive + unit)
-    if not np.isfinite(x).all():
-        raise DoseError(
-            Problem(
-                f"patient {who} has no steady state of this dose at {time:g} h: nothing removes the drug",
-                field="SS",
-                remedy="check the patient's clearance, or give the doses with ADDL",
-            )
-        )
-    return Actions.make(who, time, A_PUT if table.SS[i] == 1 else A_ADD, block, x), extra
+        return Actions.make(who, np.full(len(left), time), A_START, state, left)

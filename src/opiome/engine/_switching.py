@@ -53,6 +53,36 @@ def first_change(
 
 
 @njit(nogil=True, cache=True)
+def before_change(lane, p, t, h, code, work, probe, Y, YOBS, TOBS, WATCH, n_states, flags, marks):
+    """How far a step from t can go until a comparison of the time changes; h if none does, 0 if it is here.
+
+    The state is held, so comparisons of states do not count. For a step that was rejected: the jump of a rate
+    at such a time is no error that smaller steps would remove.
+    """
+    n_triggers, n_switches = flags.shape[1], marks.shape[1]
+    for i in range(n_states):
+        work[YOBS + i * W + lane] = work[Y + i * W + lane]
+    low, high = 0.0, 1.0
+    middle = 1.0
+    for k in range(61):
+        work[TOBS + lane] = t + middle * h
+        call(code[4], probe)
+        found = False
+        for i in range(n_switches):
+            found |= (work[WATCH + (n_triggers + i) * W + lane] != 0.0) != marks[p, i]
+        if k == 0 and not found:
+            return h
+        if found:
+            high = middle
+        else:
+            low = middle
+        middle = 0.5 * (low + high)
+        if middle <= low or middle >= high:
+            break
+    return low * h if t + low * h > t else 0.0
+
+
+@njit(nogil=True, cache=True)
 def settle(
     lane,
     p,
