@@ -19,7 +19,14 @@ __all__ = ["profile"]
     metavar="COLUMN=VALUE",
     help="The samples to compare with. Default: shipped healthy people.",
 )
-@click.option("--load", help="Metadata column: bacterial load in cells per gram.")
+@click.option("--load", help="Metadata column: bacterial load (or its decimal logarithm).")
+@click.option(
+    "--load-unit",
+    type=click.Choice(["cells", "relative"]),
+    default="cells",
+    show_default=True,
+    help="Cells per gram, or any other unit of which the --reference group has 1.",
+)
 @click.option("--batch", multiple=True, help="Metadata column: batch, kit or centre. May be repeated.")
 @click.option(
     "--patients", type=click.IntRange(min=1), help="Draw this many people from a fitted distribution."
@@ -54,6 +61,7 @@ def profile(  # noqa: PLR0917 (click passes options by name)
     group: str | None,
     reference: str | None,
     load: str | None,
+    load_unit: str,
     batch: tuple[str, ...],
     patients: int | None,
     per: str,
@@ -78,6 +86,7 @@ def profile(  # noqa: PLR0917 (click passes options by name)
         group=group,
         reference=reference,
         load=load,
+        load_unit=load_unit,
         batch=batch,
         min_depth=min_depth,
         body_site=body_site,

@@ -114,6 +114,7 @@ def build(
     if profiles is not None:
         rows = profiles.rows(ids)
         own["composition"] = {guild: shares[rows] for guild, shares in profiles.composition.items()}
+        drawn |= profiles.masses(ids, drawn, model)
     if len(ids):
         solved, start, outcome = model.baseline(program, drawn, **own)
     else:

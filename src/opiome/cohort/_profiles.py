@@ -41,6 +41,7 @@ class Profiles:
         subjects: the person whose sample it is, shape (k,).
         composition: guild id to its share of stool bacteria, shape (k,).
         covariates: covariate id to numbers, shape (k,); NaN where the file does not say.
+        loads: bacteria per gram of stool over those of a healthy person, shape (k,); NaN where not measured.
         unfit: why a row cannot be a patient of the model, shape (k,); empty where it can. Screening leaves
             such rows out.
     """
@@ -51,6 +52,7 @@ class Profiles:
     subjects: tuple[str, ...]
     composition: Mapping[str, NDArray[np.float64]]
     covariates: Mapping[str, NDArray[np.float64]]
+    loads: NDArray[np.float64]
     unfit: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -70,6 +72,21 @@ class Profiles:
             own = values[rows]
             found[name] = np.where(np.isnan(own), drawn[name], own)
         return found
+
+    def masses(
+        self, patients: NDArray[np.int64], drawn: Mapping[str, NDArray[np.float64]], model: Model
+    ) -> dict[str, NDArray[np.float64]]:
+        """The bacteria in each part of the colon (``*_bacteria_untreated``, g) of numbered patients.
+
+        Whose load was measured has the model's typical mass times that load; the others keep what was drawn.
+        """
+        loads = self.loads[self.rows(patients)]
+        measured = np.isfinite(loads)
+        return {
+            name: np.where(measured, typical * np.where(measured, loads, 1.0), drawn[name])
+            for name, (typical, _, _) in _masses(model).items()
+            if name in drawn
+        }
 
     @classmethod
     def read(cls, path: str | Path, model: Model) -> Self:
@@ -97,7 +114,8 @@ class Profiles:
         if problems:
             raise CohortError(problems)
         codes = {name: value for name, value in told.items() if not isinstance(value, Problem)}
-        unfit = [_unfit(codes, spread, row) for row in range(table.height)]
+        loads = _loads(table, model)
+        unfit = [_unfit(codes, spread, row) or _unfit_load(loads[row], model) for row in range(table.height)]
         return cls(
             file=file,
             sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
@@ -105,6 +123,7 @@ class Profiles:
             subjects=_texts(table, "subject" if "subject" in table.columns else "sample"),
             composition={name: table[f"composition_{name}"].cast(float).to_numpy() for name in guilds},
             covariates=codes,
+            loads=loads,
             unfit=tuple(unfit),
         )
 
@@ -158,3 +177,35 @@ def _unfit(codes: Mapping[str, NDArray[np.float64]], spread: Mapping[str, Margin
         elif not marginal.lower <= value <= marginal.upper:
             return f"{name} of the profile outside {marginal.lower:g} to {marginal.upper:g}"
     return ""
+
+
+def _masses(model: Model) -> dict[str, tuple[float, float, float]]:
+    """Typical value and bounds of the bacteria in each part of the colon."""
+    rows = model.parameters.filter(model.parameters["id"].str.ends_with("_bacteria_untreated"))
+    return {
+        row["id"]: (float(row["value"]), float(row["lower"]), float(row["upper"]))
+        for row in rows.iter_rows(named=True)
+    }
+
+
+def _loads(table: pl.DataFrame, model: Model) -> NDArray[np.float64]:
+    """Loads over that of a healthy person, shape (k,): as the file says, or from cells per gram."""
+    import polars as pl
+
+    name = next((n for n in ("load_ratio", "load_cells_per_g") if n in table.columns), None)
+    if name is None:
+        return np.full(table.height, math.nan)
+    values = table[name].cast(pl.Float64).fill_null(math.nan).to_numpy()
+    if name == "load_ratio":
+        return np.asarray(values, dtype=np.float64)
+    healthy = model.parameters.filter(model.parameters["id"] == "stool_cells_healthy")["value"]
+    return np.asarray(values / float(healthy[0]), dtype=np.float64)
+
+
+def _unfit_load(load: float, model: Model) -> str:
+    """Why bacteria of that load are outside what the model's parameters may be; empty if they are inside."""
+    spans = [(lower / typical, upper / typical) for typical, lower, upper in _masses(model).values()]
+    least, most = max(span[0] for span in spans), min(span[1] for span in spans)
+    if math.isnan(load) or least <= load <= most:
+        return ""
+    return f"bacterial load of the profile outside {least:.2g} to {most:.2g} times the healthy one"

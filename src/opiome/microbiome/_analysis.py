@@ -15,6 +15,7 @@ import numpy as np
 from opiome.errors import Problem, ProfileError
 from opiome.microbiome._distances import aitchison, bray_curtis, permanova, principal_coordinates
 from opiome.microbiome._guilds import GuildTable, map_guilds
+from opiome.microbiome._load import Load, measured_load
 from opiome.microbiome._measures import Reference, measures, reference_from, shipped_reference
 from opiome.microbiome._metadata import Metadata, number, read_metadata
 from opiome.microbiome._patients import changes, drawn_patients, sample_patients
@@ -50,7 +51,7 @@ class Analysis:
     """A set of samples with guilds, measures, quality flags and, where given, people, times and batches.
 
     ``accepted`` (n,) are the samples deep enough to make patients; ``subjects`` (n,) whose they are;
-    ``times`` (n,) when they were taken, in the unit of the metadata; ``load`` (n,) cells per gram;
+    ``times`` (n,) when they were taken, in the unit of the metadata; ``load`` bacteria per gram, if measured;
     ``points`` (n, 2) the first two principal coordinates of Aitchison distances of genera and ``explained``
     (2,) their shares.
     """
@@ -63,7 +64,7 @@ class Analysis:
     subjects: tuple[str, ...]
     times: tuple[float | None, ...] | None
     groups: tuple[str, ...] | None
-    load: tuple[float, ...] | None
+    load: Load | None
     metadata: Metadata | None
     reference: Reference
     batches: tuple[BatchEffect, ...]
@@ -147,6 +148,7 @@ class Analysis:
             | {guild: self.guilds.fractions[:, k] for k, guild in enumerate(GUILDS)}
             | {"no_guild": 1.0 - self.guilds.mapped}
             | {f"by_{name}": values for name, values in self.guilds.by_level.items()}
+            | ({} if self.load is None else {self.load.column: self.load.values})
             | {"set_apart": self.profile.set_apart}
         )
         guilds.write_csv(folder / "guilds.tsv", separator="\t")
@@ -180,7 +182,7 @@ class Analysis:
             "people": len(set(self.subjects)),
             "accepted": int(self.accepted.sum()),
             "min_depth": self.min_depth,
-            "load": "absolute (cells per gram)" if self.load is not None else "relative only",
+            "load": "relative only" if self.load is None else self.load.told,
             "reference": {
                 "name": self.reference.name,
                 "source": self.reference.source,
@@ -195,31 +197,6 @@ class Analysis:
 def vars_of(flag: Flag) -> tuple[str, str, str]:
     """A flag as a row."""
     return flag.sample, flag.flag, flag.detail
-
-
-def _load(
-    metadata: Metadata | None, column: str | None, samples: tuple[str, ...]
-) -> tuple[float, ...] | None:
-    if column is None:
-        return None
-    if metadata is None:
-        raise ProfileError(Problem("--load needs --metadata", field=column))
-    cells = [number(cell) for cell in metadata.column(column)]
-    bad = [i for i, cell in enumerate(cells) if cell is None or cell <= 0]
-    if bad:
-        raise ProfileError(
-            [
-                Problem(
-                    f"the load of sample {samples[i]} is {metadata.columns[column][i]!r}",
-                    file=metadata.file,
-                    line=metadata.lines[i],
-                    field=column,
-                    expected="cells per gram, above 0",
-                )
-                for i in bad[:10]
-            ]
-        )
-    return tuple(float(cell) for cell in cells if cell is not None)
 
 
 def _times(metadata: Metadata | None, column: str | None) -> tuple[float | None, ...] | None:
@@ -256,6 +233,7 @@ def analyse(
     group: str | None = None,
     reference: str | None = None,
     load: str | None = None,
+    load_unit: str = "cells",
     batch: Sequence[str] = (),
     min_depth: float = 1000.0,
     body_site: str | None = None,
@@ -269,7 +247,9 @@ def analyse(
         time: when it was taken, a number; found by usual names when not given.
         group: how to group the figures.
         reference: ``COLUMN=VALUE``, the samples to take as reference; default the shipped healthy people.
-        load: bacterial load in cells per gram.
+        load: bacterial load; may be empty for some samples.
+        load_unit: ``cells`` per gram, or ``relative``: anything in proportion to it (qPCR copies), of which
+            the reference group has 1.
         batch: what the samples were processed with, beside the columns that look like it.
         min_depth: reads below which a sample makes no patient (tables of reads only).
         body_site: ``stool`` accepts a table that does not look like it.
@@ -332,7 +312,7 @@ def analyse(
         subjects,
         _times(told, time),
         tuple(g or "not told" for g in groups) if groups else None,
-        _load(told, load, profile.samples),
+        measured_load(told, load, load_unit, members=members, samples=profile.samples, subjects=subjects),
         told,
         compared,
         _batches(told, batch, subjects, distances),

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     import os
 
     import polars as pl
+    from numpy.typing import NDArray
 
     from opiome.microbiome._analysis import Analysis
+    from opiome.microbiome._load import Load
     from opiome.microbiome._resample import GuildDistribution
 
 __all__ = ["changes", "drawn_patients", "read_cohort", "sample_patients"]
@@ -74,7 +76,7 @@ def sample_patients(analysis: Analysis, per: str = "sample") -> pl.DataFrame:
         "reads": profile.depth[rows],
     }
     if analysis.load is not None:
-        frame["load_cells_per_g"] = [analysis.load[i] for i in rows]
+        frame[analysis.load.column] = _loads(analysis.load, rows, analysis, per)
     out = pl.DataFrame(frame, strict=False)
     out = out.hstack(analysis.measures[rows.tolist()].drop("sample").get_columns())
     metadata = analysis.metadata
@@ -91,6 +93,18 @@ def sample_patients(analysis: Analysis, per: str = "sample") -> pl.DataFrame:
         *(pl.Series(name, values, dtype=pl.Float64) for name, values in covariates.items()),
         *(pl.Series(name, values, strict=False) for name, values in told.items()),
     )
+
+
+def _loads(load: Load, rows: NDArray[np.int64], analysis: Analysis, per: str) -> list[float | None]:
+    """The load of each patient; for people the geometric mean of their accepted samples."""
+    values = load.values[rows]
+    if per == "person":
+        who = np.array(analysis.subjects, dtype=object)
+        own = [load.values[analysis.accepted & (who == analysis.subjects[i])] for i in rows]
+        values = np.array(
+            [np.exp(np.log(v[np.isfinite(v)]).mean()) if np.isfinite(v).any() else np.nan for v in own]
+        )
+    return [float(value) if np.isfinite(value) else None for value in values]
 
 
 def drawn_patients(distribution: GuildDistribution, n: int, seed: int) -> pl.DataFrame:
@@ -115,14 +129,17 @@ def changes(analysis: Analysis) -> pl.DataFrame | None:
     """From each person's first accepted sample to every later one, for calibration; None without times.
 
     ``log2_G*`` is the change of a guild against the geometric mean of all seven (centred log-ratios, in
-    doublings).
+    doublings). With a load, ``log2_load`` is the change of all bacteria and ``log2_amount_G*`` that of each
+    guild in cells; empty where one of the two samples has none.
     """
     import polars as pl
 
     if analysis.times is None:
         return None
     rows = np.flatnonzero(analysis.accepted)
-    y = clr(replace_zeros(analysis.guilds.composition[rows], analysis.profile.detection[rows])) / np.log(2.0)
+    whole = replace_zeros(analysis.guilds.composition[rows], analysis.profile.detection[rows])
+    y = clr(whole) / np.log(2.0)
+    amounts = None if analysis.load is None else np.log2(whole * analysis.load.values[rows][:, None])
     by_person: dict[str, list[int]] = {}
     for k, row in enumerate(rows):
         if analysis.times[row] is not None:
@@ -148,10 +165,21 @@ def changes(analysis: Analysis) -> pl.DataFrame | None:
                 "time_after": analysis.times[b],
             }
             line |= {f"log2_{guild}": float(y[k, g] - y[before, g]) for g, guild in enumerate(GUILDS)}
+            if amounts is not None:
+                load = np.log2(analysis.load.values) if analysis.load else np.zeros(len(analysis.accepted))
+                line |= {"log2_load": _known(load[b] - load[a])}
+                line |= {
+                    f"log2_amount_{guild}": _known(amounts[k, g] - amounts[before, g])
+                    for g, guild in enumerate(GUILDS)
+                }
             for name in watched:
                 line |= {f"{name}_before": values[name][a], f"{name}_after": values[name][b]}
             out.append(line)
     return pl.DataFrame(out, infer_schema_length=None) if out else None
+
+
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
 
 
 def read_cohort(path: str | os.PathLike[str]) -> pl.DataFrame:
