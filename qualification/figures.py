@@ -1,8 +1,6 @@
 """A picture per situation, a strip per case: published value or range beside the model's, hits and misses.
 
-The pictures are plain SVG without fonts or scripts, a few kilobytes each. Verdicts are told by word, by mark
-and by a filled or hollow dot, never by colour alone; the two colours are from the palette of Okabe and Ito,
-darkened until they read as text on white.
+Verdicts are told by word, by mark and by a filled or hollow dot, never by colour alone.
 """
 
 from __future__ import annotations
@@ -11,27 +9,24 @@ import math
 import textwrap
 from itertools import groupby
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree as ET
 
 from rules import ALL
+from svg import BAND, BLUE, INK, MUTED, ORANGE, RULE, WHITE, line, picture, shape, short, text, ticks, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from xml.etree import ElementTree as ET
 
     from rules import Judged
 
 __all__ = ["board", "slug", "strips"]
 
-INK, MUTED, RULE, BAND, WHITE = "#1b2028", "#565d68", "#c9cdd3", "#dfe3e8", "#ffffff"
-HOLDS, MISSES = "#0a5ea8", "#b04a00"
-FONT = "Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif"
+HOLDS, MISSES = BLUE, ORANGE
 WIDTH, LEFT, RIGHT, TEXT = 920.0, 356.0, 672.0, 690.0
 HEAD, ROW, AXIS, LETTERS = 44.0, 46.0, 26.0, 54
 SQUARE, GAP, NAMES = 15.0, 3.0, 255.0
-FEW_TICKS = 5
 APART = 50.0
 """Values further apart than this factor do not share an axis."""
-STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 def colour(judged: Judged) -> str:
@@ -50,14 +45,14 @@ def strips(situation: str, judged: Sequence[Judged]) -> str:
     groups = _runs(judged)
     height = HEAD + sum(len(g) * ROW + AXIS for g in groups)
     good = sum(j.holds for j in judged)
-    root = _picture(WIDTH, height, f"{situation}: {good} of {len(judged)} cases hold")
-    _write(root, 10, 27, situation, size=16, weight="600")
+    root = picture(WIDTH, height, f"{situation}: {good} of {len(judged)} cases hold")
+    write(root, 10, 27, situation, size=16, weight="600")
     _key(root, 27)
     top = HEAD
     for group in groups:
         _group(root, group, top)
         top += len(group) * ROW + AXIS
-    return _text(root)
+    return text(root)
 
 
 def board(judged: Sequence[Judged]) -> str:
@@ -67,7 +62,7 @@ def board(judged: Sequence[Judged]) -> str:
     line = SQUARE + 9
     height = 66 + half * line
     good = sum(j.holds for j in judged)
-    root = _picture(WIDTH, height, f"All {len(judged)} cases, {good} of which hold, a square for each")
+    root = picture(WIDTH, height, f"All {len(judged)} cases, {good} of which hold, a square for each")
     key = (
         (HOLDS, HOLDS, "check, holds"),
         (HOLDS, WHITE, "fit, holds"),
@@ -78,22 +73,22 @@ def board(judged: Sequence[Judged]) -> str:
     x = 10.0
     for place, (edge, fill, name) in enumerate(key):
         _square(root, x, 14, edge, fill, missed=edge == MISSES, empty=place == len(key) - 1)
-        _write(root, x + SQUARE + 6, 26, name, size=12.5, ink=MUTED)
+        write(root, x + SQUARE + 6, 26, name, size=12.5, ink=MUTED)
         x += 150
     for place, (name, cases) in enumerate(situations):
         left = 10.0 + (WIDTH / 2) * (place // half)
         top = 50 + (place % half) * line
-        _write(root, left, top + 12, textwrap.shorten(name, 46, placeholder="…"), size=12.5)
+        write(root, left, top + 12, textwrap.shorten(name, 46, placeholder="…"), size=12.5)
         for k, j in enumerate(cases):
             fill = colour(j) if j.case["tag"] == "check" and j.answer is not None else WHITE
             at = left + NAMES + k * (SQUARE + GAP)
             _square(root, at, top, colour(j), fill, missed=j.verdict == "miss", empty=j.answer is None)
-    return _text(root)
+    return text(root)
 
 
 def _square(root: ET.Element, x: float, y: float, edge: str, fill: str, *, missed: bool, empty: bool) -> None:
     """A case on the board: a cross marks a miss, dashes a case without experiment."""
-    box = _shape(root, "rect", x=x, y=y, width=SQUARE, height=SQUARE, rx=2, fill=fill, stroke=edge)
+    box = shape(root, "rect", x=x, y=y, width=SQUARE, height=SQUARE, rx=2, fill=fill, stroke=edge)
     box.set("stroke-width", "1.6")
     if empty:
         box.set("stroke-dasharray", "3 2")
@@ -101,18 +96,18 @@ def _square(root: ET.Element, x: float, y: float, edge: str, fill: str, *, misse
         ink = WHITE if fill == edge else edge
         a, b = 4.0, SQUARE - 4.0
         path = f"M{x + a:g} {y + a:g}L{x + b:g} {y + b:g}M{x + a:g} {y + b:g}L{x + b:g} {y + a:g}"
-        _shape(root, "path", d=path, stroke=ink, fill="none").set("stroke-width", "1.8")
+        shape(root, "path", d=path, stroke=ink, fill="none").set("stroke-width", "1.8")
 
 
 def _key(root: ET.Element, y: float) -> None:
     """What the marks mean."""
-    _shape(root, "rect", x=LEFT, y=y - 11, width=16, height=14, fill=BAND)
-    _write(root, LEFT + 22, y, "taken by the rule", size=11.5, ink=MUTED)
-    _line(root, (LEFT + 128, y - 12), (LEFT + 128, y + 4), INK, 2.0)
-    _write(root, LEFT + 136, y, "published", size=11.5, ink=MUTED)
-    _line(root, (LEFT + 206, y - 4), (LEFT + 230, y - 4), HOLDS, 3.0)
-    _shape(root, "circle", cx=LEFT + 218, cy=y - 4, r=4.6, fill=HOLDS)
-    _write(root, LEFT + 238, y, "model, 90 % interval", size=11.5, ink=MUTED)
+    shape(root, "rect", x=LEFT, y=y - 11, width=16, height=14, fill=BAND)
+    write(root, LEFT + 22, y, "taken by the rule", size=11.5, ink=MUTED)
+    line(root, (LEFT + 128, y - 12), (LEFT + 128, y + 4), INK, 2.0)
+    write(root, LEFT + 136, y, "published", size=11.5, ink=MUTED)
+    line(root, (LEFT + 206, y - 4), (LEFT + 230, y - 4), HOLDS, 3.0)
+    shape(root, "circle", cx=LEFT + 218, cy=y - 4, r=4.6, fill=HOLDS)
+    write(root, LEFT + 238, y, "model, 90 % interval", size=11.5, ink=MUTED)
 
 
 def _shown(judged: Judged) -> tuple[float, float]:
@@ -145,50 +140,50 @@ def _group(root: ET.Element, group: Sequence[Judged], top: float) -> None:
         return LEFT + (min(max(value, low), high) - low) / (high - low) * (RIGHT - LEFT)
 
     foot = top + len(group) * ROW
-    for tick in _ticks(low, high):
-        _line(root, (at(tick), top + 4), (at(tick), foot), RULE, 0.6)
-        _write(root, at(tick), foot + 14, _short(tick), size=11, ink=MUTED, anchor="middle")
+    for tick in ticks(low, high):
+        line(root, (at(tick), top + 4), (at(tick), foot), RULE, 0.6)
+        write(root, at(tick), foot + 14, short(tick), size=11, ink=MUTED, anchor="middle")
     unit = "% agree" if group[0].sign else group[0].case["unit"]
-    _write(root, RIGHT + 18, foot + 14, unit, size=11, ink=MUTED)
-    _line(root, (LEFT, foot), (RIGHT, foot), RULE, 1.0)
+    write(root, RIGHT + 18, foot + 14, unit, size=11, ink=MUTED)
+    line(root, (LEFT, foot), (RIGHT, foot), RULE, 1.0)
     for place, judged in enumerate(group):
         _strip(root, judged, top + place * ROW + ROW / 2, at)
 
 
 def _strip(root: ET.Element, judged: Judged, y: float, at: Callable[[float], float]) -> None:
     lines = textwrap.wrap(judged.case["measure"], LETTERS)[:2]
-    for k, text in enumerate(lines):
-        _write(root, 10, y + 4 + 15 * (k - (len(lines) - 1) / 2), text, size=12.5)
+    for k, part in enumerate(lines):
+        write(root, 10, y + 4 + 15 * (k - (len(lines) - 1) / 2), part, size=12.5)
     start, end = (at(x) for x in _shown(judged))
-    _shape(root, "rect", x=start, y=y - 12, width=max(end - start, 1.5), height=24, fill=BAND)
+    shape(root, "rect", x=start, y=y - 12, width=max(end - start, 1.5), height=24, fill=BAND)
     if judged.case["published"] and not judged.sign:
         x = at(float(judged.case["published"]))
-        _line(root, (x, y - 14), (x, y + 14), INK, 2.0)
+        line(root, (x, y - 14), (x, y + 14), INK, 2.0)
     found = judged.model()
     if found is not None:
         value, low, high = found
         if high > low:
-            _line(root, (at(low), y), (at(high), y), colour(judged), 3.0)
+            line(root, (at(low), y), (at(high), y), colour(judged), 3.0)
         fill = colour(judged) if judged.holds else WHITE
-        dot = _shape(root, "circle", cx=at(value), cy=y, r=5.2, fill=fill, stroke=colour(judged))
+        dot = shape(root, "circle", cx=at(value), cy=y, r=5.2, fill=fill, stroke=colour(judged))
         dot.set("stroke-width", "2")
     mark = {"holds": "✓ ", "miss": "✗ "}.get(judged.verdict, "– ")
-    _write(root, TEXT, y - 3, f"{mark}{judged.verdict}", size=12.5, ink=colour(judged), weight="600")
-    _write(root, WIDTH - 10, y - 3, judged.case["tag"], size=12, ink=MUTED, anchor="end")
-    _write(root, TEXT, y + 13, _numbers(judged), size=11.5, ink=INK)
+    write(root, TEXT, y - 3, f"{mark}{judged.verdict}", size=12.5, ink=colour(judged), weight="600")
+    write(root, WIDTH - 10, y - 3, judged.case["tag"], size=12, ink=MUTED, anchor="end")
+    write(root, TEXT, y + 13, _numbers(judged), size=11.5, ink=INK)
 
 
 def _numbers(judged: Judged) -> str:
     """The model's value beside what was published, in words."""
     found = judged.model()
-    model = "" if found is None else f"{_short(found[0])}"
+    model = "" if found is None else f"{short(found[0])}"
     if judged.sign:
         return f"{model} % agree, 90 asked" if model else "sign"
     case = judged.case
     asked = (
-        f"{_short(float(case['low']))} to {_short(float(case['high']))}"
+        f"{short(float(case['low']))} to {short(float(case['high']))}"
         if case["rule"] == "range"
-        else _short(float(case["published"]))
+        else short(float(case["published"]))
     )
     return f"{model} v {asked} {case['unit']}" if model else f"published {asked} {case['unit']}"
 
@@ -200,71 +195,3 @@ def _ends(group: Sequence[Judged]) -> tuple[float, float]:
         return 0.0, min(1.05 * high, ALL) if group[0].case["unit"] == "%" and high <= ALL else 1.05 * high
     room = 0.08 * (high - low) or 1.0
     return low - room, high + room
-
-
-def _ticks(low: float, high: float) -> list[float]:
-    """At most five round numbers from low to high."""
-    rough = (high - low) / FEW_TICKS
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = next(s * power for s in STEPS if s * power >= rough * (1 - 1e-9))
-    first = math.ceil(low / step - 1e-9)
-    return [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
-
-
-def _short(value: float) -> str:
-    text = f"{value:.3g}" if abs(value) >= 1e-3 or value == 0 else "~0"
-    return (f"{float(text):g}" if text != "~0" else text).replace("-", "\N{MINUS SIGN}")
-
-
-def _picture(width: float, height: float, title: str) -> ET.Element:
-    root = ET.Element(
-        "svg",
-        {
-            "xmlns": "http://www.w3.org/2000/svg",
-            "viewBox": f"0 0 {width:g} {height:g}",
-            "width": f"{width:g}",
-            "height": f"{height:g}",
-            "role": "img",
-            "font-family": FONT,
-        },
-    )
-    ET.SubElement(root, "title").text = title
-    _shape(root, "rect", x=0, y=0, width=width, height=height, fill=WHITE)
-    return root
-
-
-def _shape(root: ET.Element, name: str, **attributes: float | str) -> ET.Element:
-    given = {k: v if isinstance(v, str) else f"{round(v, 1):g}" for k, v in attributes.items()}
-    return ET.SubElement(root, name, given)
-
-
-def _line(
-    root: ET.Element, start: tuple[float, float], end: tuple[float, float], ink: str, width: float
-) -> None:
-    item = _shape(root, "line", x1=start[0], y1=start[1], x2=end[0], y2=end[1], stroke=ink)
-    item.set("stroke-width", f"{width:g}")
-
-
-def _write(
-    root: ET.Element,
-    x: float,
-    y: float,
-    text: str,
-    *,
-    size: float,
-    ink: str = INK,
-    anchor: str = "",
-    weight: str = "",
-) -> None:
-    item = _shape(root, "text", x=x, y=y, fill=ink)
-    item.set("font-size", f"{size:g}")
-    if anchor:
-        item.set("text-anchor", anchor)
-    if weight:
-        item.set("font-weight", weight)
-    item.text = text
-
-
-def _text(root: ET.Element) -> str:
-    ET.indent(root, "")
-    return ET.tostring(root, encoding="unicode") + "\n"
