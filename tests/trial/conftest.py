@@ -11,16 +11,20 @@ from opiome.trial import Study
 
 TEXT = """
 model tiny
-  opioid_depot = 0; opioid_blood = 0; antagonist_depot = 0; antagonist_blood = 0; stimulant = 0; gut = 1;
-  opioid_ka = 1; opioid_CL = 60; opioid_V = 200; antagonist_ka = 1; antagonist_CL = 10; antagonist_V = 150;
+  opioid_depot = 0; opioid_blood = 0; rescue_depot = 0; rescue_blood = 0;
+  antagonist_depot = 0; antagonist_blood = 0; stimulant = 0; gut = 1;
+  opioid_ka = 1; opioid_CL = 60; opioid_V = 200; rescue_ka = 1; rescue_CL = 60; rescue_V = 200;
+  antagonist_ka = 1; antagonist_CL = 10; antagonist_V = 150;
   stimulant_k = 0.1; stimulant_gain = 8; stimulant_half = 5000; habit = 0.042; half = 40; ki = 1.0;
   block = 0.9; pain0 = 8; gut_k = 0.05;
   opioid_depot' = -opioid_ka*opioid_depot;
   opioid_blood' = opioid_ka*opioid_depot - opioid_CL*opioid_blood/opioid_V;
+  rescue_depot' = -rescue_ka*rescue_depot;
+  rescue_blood' = rescue_ka*rescue_depot - rescue_CL*rescue_blood/rescue_V;
   antagonist_depot' = -antagonist_ka*antagonist_depot;
   antagonist_blood' = antagonist_ka*antagonist_depot - antagonist_CL*antagonist_blood/antagonist_V;
   stimulant' = -stimulant_k*stimulant;
-  conc := opioid_blood/opioid_V;
+  conc := opioid_blood/opioid_V + rescue_blood/rescue_V;
   enteric_signal := conc/(conc + half*(1 + antagonist_blood/(antagonist_V*ki)));
   gut' = gut_k*(1 - block*enteric_signal - gut);
   bm_rate := habit*gut*(1 + stimulant_gain*stimulant/(stimulant + stimulant_half));
@@ -32,15 +36,18 @@ end
 """
 DRUGS = [
     # drug, formulation, class, slots, compartments, molar mass, unit, least, most
-    ("morphine", "IR", "opioid", "opioid", "depot:1", 285.34, "mg", 1, 1000),
-    ("oxycodone", "IR", "opioid", "opioid", "depot:1", 315.36, "mg", 1, 1000),
+    ("morphine", "IR", "opioid", "opioid;rescue", "depot:1", 285.34, "mg", 1, 1000),
+    ("oxycodone", "IR", "opioid", "opioid;rescue", "depot:1", 315.36, "mg", 1, 1000),
+    ("hydromorphone", "IR", "opioid", "opioid;rescue", "depot:1", 285.34, "mg", 0.1, 200),
     ("naldemedine", "oral", "antagonist", "antagonist", "depot:1", 570.6, "mg", 0.05, 3),
     ("bisacodyl", "oral", "laxative", "", "stimulant:1", 361.4, "mg", 1, 20),
 ]
 PHARMACOLOGY = [
     ("morphine", "CL", 60.0, None),
     ("oxycodone", "CL", 30.0, 0.3),
+    ("hydromorphone", "CL", 50.0, None),
     ("morphine", "ome_factor", 1.0, None),
+    ("hydromorphone", "ome_factor", 5.0, None),
     ("oxycodone", "ome_factor", 1.5, None),
     ("naldemedine", "CL", 10.0, None),
 ]
@@ -95,6 +102,7 @@ class TinyModel:
                     "reference": 70.0,
                     "values": "",
                 },
+                {"id": "cancer", "distribution": "bernoulli", "median": 0.0, "reference": 0.0, "values": ""},
                 {"id": "kind", "distribution": "categorical", "values": "one:0.5;two:0.5"},
             ]
         )

@@ -251,9 +251,10 @@ class Protocol:
             return changed
         diary, hour = group.diary, _DAY * (column - group.diary.lead)
         if self._now(rule, diary, column):
-            due = group.present & (self.dose(hour) > 0) & (self.raises >= rule.after_raises)
-            met = np.logical_or.reduce([self._met(rule, test, diary, column) for test in rule.when])
-            self._waiting |= due & met
+            due = group.present & (self.dose(hour) > 0)
+            for trigger in rule.triggers:
+                met = self._met(rule, trigger.when, diary, column)
+                self._waiting |= due & met & (self.raises >= trigger.after_raises)
         self._waiting &= group.present
         targets = self._therapy.rotation
         for k, dosing in enumerate(targets):  # whoever takes this drug passes it over

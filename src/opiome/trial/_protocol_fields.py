@@ -18,6 +18,7 @@ __all__ = [
     "Rescue",
     "RescueOpioid",
     "Rotation",
+    "RotationTrigger",
     "Rules",
     "StoppingRule",
     "Titration",
@@ -31,7 +32,6 @@ RegimenText = Annotated[
         min_length=1, max_length=200, examples=["morphine CR 30 mg every 12 h", "naldemedine 0.2 mg daily"]
     ),
 ]
-Conditions = Annotated[tuple[Test, ...], Field(min_length=1)]
 TWO_DAYS, ONE_WEEK = 48.0, 168.0
 
 
@@ -98,17 +98,24 @@ class AddedDrug(_Rule):
     over: Duration = ONE_WEEK
 
 
+class RotationTrigger(Part):
+    """A reason to change the opioid: inadequate relief in spite of a raised dose, or intolerance."""
+
+    when: Test
+    """A condition on the diary (nrs >= 5, nausea >= 6)."""
+    after_raises: Annotated[int, Field(ge=0)] = 0
+    """Only after the dose was raised as often as this since the last change."""
+
+
 class Rotation(_Rule):
     """A change to another opioid on inadequate relief or intolerance."""
 
-    when: Conditions
-    """Conditions, any of which is enough (nrs >= 5, nausea >= 6)."""
+    triggers: Annotated[tuple[RotationTrigger, ...], Field(min_length=1)]
+    """Reasons, any of which is enough."""
     to: Annotated[tuple[RegimenText, ...], Field(min_length=1)]
     """The opioids to change to, in this order; the drug that is being taken is passed over."""
     share: Annotated[float, Field(gt=0, le=2)] = 0.75
     """First dose of the new opioid, relative to the equianalgesic one."""
-    after_raises: Annotated[int, Field(ge=0)] = 0
-    """Only after the dose was raised as often as this since the last change."""
 
 
 class StoppingRule(_Rule):

@@ -142,8 +142,8 @@ def _conditions(study: Study) -> Iterator[tuple[Steps, Condition]]:
         for i, step in enumerate(rules.titration.steps):
             yield ("rules", "titration", "steps", i, "when"), step.when
     if rules.rotation is not None:
-        for i, test in enumerate(rules.rotation.when):
-            yield ("rules", "rotation", "when", i), test
+        for i, trigger in enumerate(rules.rotation.triggers):
+            yield ("rules", "rotation", "triggers", i, "when"), trigger.when
     for i, added in enumerate(rules.add):
         yield ("rules", "add", i, "when"), added.when
     for i, stop in enumerate(rules.stop):
