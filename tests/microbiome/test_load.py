@@ -66,29 +66,44 @@ def test_relative_loads_need_a_reference_and_make_changes_of_amounts(made, write
         np.testing.assert_allclose(first.to_numpy(), other.to_numpy(), atol=1e-9)
 
 
-def test_patients_have_the_bacteria_of_their_load(made, write, tmp_path):
-    """Twice the load is twice the flora; who has no load keeps the mass drawn for them; 50 times is unfit."""
+def profiles_with_loads(made, write, tmp_path, model):
+    from opiome import cohort
+
+    rows = ["sample\t" + "\t".join(t[5] for t in made.TAXA)]
+    rows += [f"s{i + 1}\t" + "\t".join(f"{v:.0f}" for v in made.COUNTS[0]) for i in range(4)]
+    metadata = told(write, ["9e10", "1.8e11", "", "4.5e12"])
+    out = analyse(write("same.tsv", "\n".join(rows)), metadata=metadata, load="load").write(tmp_path / "out")
+    return cohort.Profiles.read(out / "cohort.parquet", model)
+
+
+def test_a_load_sets_the_mass_of_the_bacteria(made, write, tmp_path):
+    """Who has no load keeps the mass drawn for them; fifty times the healthy load is unfit."""
+    from opiome import model as models
+
+    model = models.load()
+    profiles = profiles_with_loads(made, write, tmp_path, model)
+    np.testing.assert_allclose(profiles.loads, [1.0, 2.0, np.nan, 50.0])
+    assert profiles.unfit[:3] == ("", "", "")
+    assert "bacterial load of the profile outside 0.15 to 5" in profiles.unfit[3]
+    drawn = {"left_bacteria_untreated": np.array([5.0, 6.0, 7.0, 8.0, 9.0]), "illness": np.zeros(5)}
+    masses = profiles.masses(np.arange(5), drawn, model)
+    typical = dict(model.parameters.select("id", "value").iter_rows())["left_bacteria_untreated"]
+    np.testing.assert_allclose(
+        masses["left_bacteria_untreated"], [typical, 2 * typical, 7.0, 50 * typical, typical]
+    )
+    assert set(masses) == {"left_bacteria_untreated"}
+
+
+@pytest.mark.slow
+def test_twice_the_load_is_twice_the_flora(made, write, tmp_path):
     from opiome import cohort, engine
     from opiome import model as models
 
-    values = made.COUNTS[[0, 0, 0, 0]]
-    rows = ["sample\t" + "\t".join(t[5] for t in made.TAXA)]
-    rows += [f"s{i + 1}\t" + "\t".join(f"{v:.0f}" for v in row) for i, row in enumerate(values)]
-    metadata = told(write, ["9e10", "1.8e11", "", "4.5e12"])
-    table = write("same.tsv", "\n".join(rows))
-    out = analyse(table, metadata=metadata, load="load").write(tmp_path / "out")
     model = models.load()
-    profiles = cohort.Profiles.read(out / "cohort.parquet", model)
-    np.testing.assert_allclose(profiles.loads, [1.0, 2.0, np.nan, 50.0])
-    assert profiles.unfit[:3] == ("", "", "")
-    assert "bacterial load of the profile outside" in profiles.unfit[3]
+    profiles = profiles_with_loads(made, write, tmp_path, model)
     program = engine.compile(model.sbml)
-    built = cohort.build(model, None, 3, 1, program=program, profiles=profiles)
-    without = cohort.build(model, None, 3, 1, program=program)
+    built = cohort.build(model, None, 2, 1, program=program, profiles=profiles)
     assert not built.outcome.any()
     seen = program.evaluate(built.start, built.parameters)[:, program.outputs.index("flora_load")]
     assert seen[0] == pytest.approx(1.0, rel=0.15)
     assert seen[1] / seen[0] == pytest.approx(2.0, rel=1e-6)
-    mass = "left_bacteria_untreated"
-    assert built.parameters[mass][2] == without.parameters[mass][2]
-    assert built.parameters[mass][1] == 2 * built.parameters[mass][0]
