@@ -16,7 +16,7 @@ check: .venv/test        ## style, types, import order, the model's own lint
 slow: .venv/test         ## checks that take an hour; they resume where they stopped
 	$(BIN)/python -m pytest -q -m slow && $(BIN)/opiome validate && $(BIN)/python qualification/run.py
 
-bench: .venv/test        ## speed and accuracy against named peers
+bench: .venv/bench       ## speed and accuracy against named peers
 	$(BIN)/python benchmarks/bench.py
 
 bench-quick: .venv/test  ## one ratio against libRoadRunner, within a minute
@@ -31,12 +31,17 @@ docs: .venv/test         ## the documentation as HTML
 lock:                    ## the lock files, from pyproject.toml
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra test -c requirements.lock pyproject.toml -o requirements-test.lock
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header --extra test --extra bench -c requirements-test.lock pyproject.toml -o requirements-bench.lock
 
 .venv/run: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv && $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock && $(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e . && touch $@
 
 .venv/test: requirements-test.lock .venv/run
 	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-test.lock && touch $@
+
+.venv/bench: requirements-bench.lock .venv/test
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.lock && touch $@
+	-$(BIN)/python -m pip install -q --disable-pip-version-check -c requirements-bench.lock -e '.[amici]' # where there is a C++ compiler
 
 clean:
 	rm -rf .venv results docs/_build

@@ -1,4 +1,4 @@
-"""Speed at equal error: opiome's engine and libRoadRunner. ``--quick`` measures one ratio within a minute."""
+"""Speed at equal error: opiome's engine and its peers. ``--quick`` measures one ratio within a minute."""
 
 from __future__ import annotations
 
@@ -7,28 +7,21 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
 from _cases import Case, opiome, small
 from _engines import Measured, libroadrunner, own
+from _page import TARGET, Curves, rate_at, write
+from _peers import PEERS, measure
 
-TARGET = 1e-4
 OWN_RTOLS = (1e-3, 3e-4, 1e-4, 3e-5, 1e-5)
 PEER_RTOLS = (1e-5, 1e-6, 1e-7)
+PEER_DAYS = 14
+PEER_LIMIT = 300.0  # s of the clock for a peer on a case, its compilation included
 DOCS = Path(__file__).parents[1] / "docs" / "benchmarks"
-
-
-def rate_at(points: list[tuple[float, float]], target: float = TARGET) -> float:
-    """Patients/s at an error, by log-log interpolation between measured (error, rate)."""
-    points = sorted(points)
-    error, rate = (np.log(np.array(column)) for column in zip(*points, strict=True))
-    if len(points) == 1 or (error < np.log(target)).all():
-        return float(np.exp(rate[-1]))  # better than asked for: what it does is what it can do
-    k = int(np.clip(np.searchsorted(error, np.log(target)), 1, len(points) - 1))
-    slope = (rate[k] - rate[k - 1]) / (error[k] - error[k - 1])
-    return float(np.exp(rate[k - 1] + slope * (np.log(target) - error[k - 1])))
 
 
 def reference(case: Case, method: str = "rodas5p") -> Measured:
@@ -36,15 +29,13 @@ def reference(case: Case, method: str = "rodas5p") -> Measured:
     return own(case, 1e-9, method)
 
 
-def curve(
-    case: Case, label: str, repeats: int, peers: int
-) -> dict[str, list[tuple[float, float, float, int]]]:
+def curve(case: Case, label: str, repeats: int, few: int) -> Curves:
     """Per engine (rtol, worst error, median rate, failures); interleaved, so that a slow minute hits all."""
     exact = reference(case)
     engines = {
         "rodas4": (OWN_RTOLS, case.patients, lambda rtol: own(case, rtol)),
         "rodas5p": (OWN_RTOLS, case.patients, lambda rtol: own(case, rtol, "rodas5p")),
-        "libRoadRunner BDF": (PEER_RTOLS, peers, lambda rtol: libroadrunner(case, rtol, peers)),
+        "libRoadRunner BDF": (PEER_RTOLS, few, lambda rtol: libroadrunner(case, rtol, few)),
     }
     runs: dict[tuple[str, float], list[Measured]] = {}
     for _ in range(repeats):
@@ -53,7 +44,7 @@ def curve(
                 if name.startswith("lib") and (name, rtol) in runs:
                     continue  # one run of the slow peer
                 runs.setdefault((name, rtol), []).append(run(rtol))
-    table: dict[str, list[tuple[float, float, float, int]]] = {}
+    table: Curves = {}
     for (name, rtol), measured in runs.items():
         n = len(measured[0].values)
         error = case.error(measured[0].values, exact.values[:n], exact.peak[:n])
@@ -87,8 +78,6 @@ def phases() -> dict[str, float]:
         "print(*[b - a for a, b in zip(t, t[1:])])"
     )
     model = str(Path(__file__).parent / "models" / "opiome.xml.gz")
-    import tempfile
-
     result = {}
     with tempfile.TemporaryDirectory() as folder:
         for label in ("cold", "cached"):
@@ -135,82 +124,58 @@ def quick() -> None:
     print(f"ratio={rate_at(mine) / rate_at(theirs):.1f}")
 
 
+def peers(case: Case, whole: Case, table: Curves) -> dict[str, str]:
+    """Add the peers that run in a process of their own, at rates of the whole case; say why of the others."""
+    exact, silent = reference(case), {}
+    patients = min(8, case.patients)
+    for name in PEERS:
+        runs = measure(name, case.name, days=PEER_DAYS, patients=patients, rtols=PEER_RTOLS, limit=PEER_LIMIT)
+        if isinstance(runs, str):
+            silent[name] = runs
+        else:
+            table[name] = [
+                (
+                    rtol,
+                    float(case.error(r.values, exact.values[:patients], exact.peak[:patients]).max()),
+                    r.rate * case.hours / whole.hours,
+                    r.failures,
+                )
+                for rtol, r in zip(PEER_RTOLS, runs, strict=True)
+            ]
+        print(f"  {name}: {silent.get(name) or table[name]}", flush=True)
+    return silent
+
+
+def whole_trial() -> float:
+    """Seconds on the clock of one published trial from study file to report, 500 patients per arm."""
+    with tempfile.TemporaryDirectory() as folder:
+        order = [str(Path(sys.executable).with_name("opiome")), "run", "compose-4", "--patients", "500"]
+        begin = time.perf_counter()
+        subprocess.run([*order, "--out", str(Path(folder) / "r")], check=True, capture_output=True)
+        return time.perf_counter() - begin
+
+
 def full(days: int, repeats: int) -> None:
     """Every case; writes the table and the figure."""
     load = os.getloadavg()[0]
-    cases = [(opiome(32, days), 2), *((c, min(8, c.patients)) for c in small())]
-    tables = {case.name: curve(case, case.name, repeats, peers) for case, peers in cases}
+    trial = whole_trial()
+    tables, silent = {}, {}
+    for case, few in [(opiome(32, days), 2), *((c, min(8, c.patients)) for c in small())]:
+        tables[case.name] = curve(case, case.name, repeats, few)
+        short = opiome(32, PEER_DAYS) if case.name == "opiome" else case
+        silent[case.name] = peers(short, case, tables[case.name])
     scale = {t: elapsed(opiome(128, days), t) for t in (1, 2)}
-    trial = own(opiome(500, 84), 1e-4, threads=2).seconds
-    write(cases[0][0], days, tables, phases(), scale, trial, load)
-
-
-def write(  # noqa: PLR0917 - the parts of one page
-    case: Case,
-    days: int,
-    tables: dict,
-    times: dict[str, float],
-    scale: dict[int, float],
-    trial: float,
-    load: float,
-) -> None:
-    """docs/benchmarks/speed.md and speed.svg."""
-    import matplotlib as mpl
-
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    lines = [
-        "# How fast is the engine, at equal error?",
-        "",
-        "Error: worst |y - ref| / (|ref| + 1e-3 peak) over states, times, patients (reference Rodas5P 1e-9).",
-        f"Machine: {platform.machine()}, {os.cpu_count()} cores, load {load:.1f} at the start.",
-        "Rates are per second of processor time.",
-        f"opiome's model: {days} days, a dose every 12 h, sha256 `{case.sha256[:16]}`.",
-        "",
-        "libRoadRunner runs as it comes (CVODE, BDF, numerical Jacobian), restarted at each dose, on the",
-        "model without the rules that only observe; loading it (about 35 s for opiome's model) is not timed.",
-        "Not measured here: AMICI, COPASI, diffrax, heyoka, numbalsoda.",
-        "",
-        "| case | engine | rtol | worst error | patients/s/core | failed |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {name} | {engine} | {rtol:.0e} | {error:.1e} | {rate:.3g} | {failed} |"
-        for name, table in tables.items()
-        for engine, rows in table.items()
-        for rtol, error, rate, failed in rows
-    ]
-    lines += [
-        "",
-        f"At an error of {TARGET:g}:",
-        "",
-        "| case | best own | libRoadRunner BDF | ratio |",
-        "|---|---|---|---|",
-    ]
-    for name, table in tables.items():
-        at = {engine: rate_at([(e, r) for _, e, r, _ in rows]) for engine, rows in table.items()}
-        best = max(at["rodas4"], at["rodas5p"])
-        lines.append(
-            f"| {name} | {best:.3g} | {at['libRoadRunner BDF']:.3g} | {best / at['libRoadRunner BDF']:.0f} |"
-        )
-    lines += ["", "Phases of a new process, s: " + "; ".join(f"{k} {v:.2f}" for k, v in times.items()) + "."]
-    lines += [
-        f"Two threads: {scale[1] / scale[2]:.2f} x one, elapsed. 500 patients, 84 days: {trial:.1f} s.",
-        "",
-    ]
-    lines += ["![work and precision](speed.svg)", ""]
-    DOCS.mkdir(parents=True, exist_ok=True)
-    (DOCS / "speed.md").write_text("\n".join(lines), encoding="utf-8")
-    figure, axes = plt.subplots(1, len(tables), figsize=(3.2 * len(tables), 3.2), layout="constrained")
-    for axis, (name, table) in zip(np.atleast_1d(axes), tables.items(), strict=True):
-        for engine, rows in table.items():
-            axis.loglog([r[1] for r in rows], [r[2] for r in rows], "o-", label=engine, markersize=4)
-        axis.set(title=name, xlabel="worst error")
-        axis.invert_xaxis()
-    np.atleast_1d(axes)[0].set_ylabel("patients / s / core")
-    np.atleast_1d(axes)[0].legend(frameon=False, fontsize=8)
-    figure.savefig(DOCS / "speed.svg", metadata={"Date": None})
+    clock = own(opiome(500, 84), 1e-4, threads=2).seconds
+    text = ", ".join(f"{k} {v:.2f}" for k, v in phases().items())
+    facts = {
+        "A whole trial, study file to report (COMPOSE-4, 500 per arm, screening included)": f"{trial:.0f} s",
+        "500 patients x 84 days, rtol 1e-4, two threads": f"{clock:.1f} s",
+        "Two threads against one, by the clock": f"{scale[1] / scale[2]:.2f} x",
+        "Phases of a new process, s": text,
+    }
+    facts["Machine"] = f"{platform.machine()}, {os.cpu_count()} cores, load {load:.1f} at the start"
+    facts["opiome's model"] = f"{days} days, a dose every 12 h, sha256 `{opiome(1).sha256[:16]}`"
+    write(DOCS, tables, silent, facts)
 
 
 if __name__ == "__main__":
