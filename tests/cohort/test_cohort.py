@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +10,7 @@ import polars as pl
 import pytest
 
 from opiome import cohort
+from opiome.cohort import Marginal, draw_covariates
 from opiome.errors import CohortError
 
 SEED = 11
@@ -281,3 +283,79 @@ def test_public_names():
         "people",
         "variations",
     ]
+
+
+# -- drawn given what is known -------------------------------------------------------------------------------
+
+
+def spread():
+    return {
+        "age": Marginal("age", "normal", 60.0, 0.2, 20.0, 95.0),
+        "egfr": Marginal("egfr", "normal", 80.0, 0.25, 10.0, 140.0),
+        "frail": Marginal("frail", "bernoulli", 0.3),
+        "ecog": Marginal("ecog", "categorical", 0.0, values=(("0", 0.3), ("1", 0.5), ("2", 0.2))),
+        "site": Marginal("site", "fixed", 1.0),
+    }
+
+
+RHO = {("age", "egfr"): -0.6, ("age", "frail"): 0.5, ("frail", "ecog"): 0.4}
+
+
+def test_what_is_known_stays_and_moves_the_rest():
+    """For normal scores the conditional mean is rho z and the conditional sd sqrt(1 - rho^2)."""
+    n = 4000
+    ids = np.arange(n)
+    old = np.full(n, 60.0 + 12.0 * 1.5)  # 1.5 standard deviations above the median
+    drawn = draw_covariates(spread(), ids, 3, RHO, {"age": old})
+    assert (drawn["age"] == old).all()
+    free = {name: m for name, m in spread().items() if name in {"age", "egfr"}}
+    wide = {name: replace(m, lower=-np.inf, upper=np.inf) for name, m in free.items()}
+    egfr = draw_covariates(wide, ids, 3, RHO, {"age": old})["egfr"]
+    assert egfr.mean() == pytest.approx(80 - 0.6 * 1.5 * 20, abs=1.0)
+    assert egfr.std() == pytest.approx(20 * 0.8, rel=0.05)
+    assert drawn["frail"].mean() > 0.5 > draw_covariates(spread(), ids, 3, RHO)["frail"].mean()
+
+
+def test_a_given_category_moves_the_rest():
+    n = 4000
+    ids = np.arange(n)
+    worst, best = (
+        draw_covariates(spread(), ids, 3, RHO, {"ecog": np.full(n, place)}) for place in (2.0, 0.0)
+    )
+    assert worst["frail"].mean() > best["frail"].mean() + 0.2
+    assert worst["egfr"].mean() == pytest.approx(best["egfr"].mean(), abs=1.0)
+
+
+def test_given_what_was_drawn_nothing_changes():
+    """And with a sample of the population given, the population comes out."""
+    ids = np.arange(3000)
+    free = draw_covariates(spread(), ids, 3, RHO)
+    again = draw_covariates(spread(), ids, 3, RHO, {"age": free["age"]})
+    assert again["egfr"] == pytest.approx(free["egfr"], abs=1e-6)
+    ages = free["age"][::-1].copy()
+    other = draw_covariates(spread(), ids, 3, RHO, {"age": ages})
+    assert np.corrcoef(other["age"], other["egfr"])[0, 1] == pytest.approx(
+        np.corrcoef(free["age"], free["egfr"])[0, 1], abs=0.05
+    )
+    assert other["egfr"].std() == pytest.approx(free["egfr"].std(), rel=0.05)
+
+
+def test_where_nothing_is_known_it_is_as_it_was():
+    ids = np.arange(50)
+    free = draw_covariates(spread(), ids, 3, RHO)
+    ages = np.where(ids < 25, np.nan, 70.0)
+    mixed = draw_covariates(spread(), ids, 3, RHO, {"age": ages, "site": np.full(50, 2.0)})
+    for name in ("age", "egfr", "frail", "ecog"):
+        assert (mixed[name][:25] == free[name][:25]).all()
+    assert (mixed["site"] == 2.0).all()
+    assert (mixed["age"][25:] == 70.0).all()
+    alone = draw_covariates(spread(), ids[30:31], 3, RHO, {"age": ages[30:31]})
+    assert all(alone[name][0] == mixed[name][30] for name in ("egfr", "frail", "ecog"))
+
+
+@pytest.mark.parametrize("name", ["age", "egfr", "frail", "ecog"])
+def test_level_is_the_inverse_of_quantile(name):
+    u = np.linspace(0.02, 0.98, 49)
+    values = spread()[name].quantile(u)
+    assert spread()[name].quantile(spread()[name].level(values, np.full(49, 0.5))) == pytest.approx(values)
+    assert np.isnan(spread()[name].level(np.array([-7.0]), np.array([0.5]))).all()

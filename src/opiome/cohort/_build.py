@@ -38,7 +38,8 @@ def people(
 ) -> tuple[dict[str, NDArray[np.float64]], pl.DataFrame]:
     """The covariates of numbered patients, before any model is solved (cheap: eligibility is judged on them).
 
-    With ``profiles`` the covariates of the file are the patients' own, and the frame names the sample and the
+    With ``profiles`` the covariates of the file are the patients' own, the others are drawn conditionally on
+    them, and the frame names the sample and the
     person (``subject``) of each.
 
     Returns:
@@ -51,10 +52,10 @@ def people(
 
     spread = marginals(model.covariates, population)
     numbers = np.asarray(patients, dtype=np.int64)
-    codes = draw_covariates(spread, numbers, seed, correlations)
+    known = profiles.known(numbers) if profiles is not None else None
+    codes = draw_covariates(spread, numbers, seed, correlations, known)
     told = {}
     if profiles is not None:
-        codes = profiles.completed(numbers, codes)
         rows = profiles.rows(numbers).tolist()
         told = {
             "sample": [profiles.samples[row] for row in rows],
@@ -111,8 +112,10 @@ def build(
         if name in program.defaults
     }
     own: dict[str, Any] = {}
+    weights = np.ones(len(ids))
     if profiles is not None:
         rows = profiles.rows(ids)
+        weights = profiles.represents[rows]
         own["composition"] = {guild: shares[rows] for guild, shares in profiles.composition.items()}
         drawn |= profiles.masses(ids, drawn, model)
     if len(ids):
@@ -130,7 +133,7 @@ def build(
         },
         start=np.asarray(start, dtype=np.float64),
         states=tuple(program.states),
-        weights=np.ones(len(ids)),
+        weights=weights,
         outcome=outcome,
         seed=seed,
         reasons=_reasons(model, program, solved, outcome),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DISTRIBUTIONS", "Marginal", "marginals"]
 
+_EDGE = 1e-9  # a fraction of 0 or 1 has no normal score
 DISTRIBUTIONS = ("normal", "lognormal", "bernoulli", "categorical", "fixed")
 
 
@@ -95,6 +96,32 @@ class Marginal:
             edges = np.cumsum([weight for _, weight in self.values])[:-1]
             return np.searchsorted(edges, u).astype(np.float64)
         return self._truncated(u)
+
+    def level(self, values: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The inverse of :meth:`quantile`: fractions in (0, 1) of the population below the values.
+
+        Where several fractions give the same value (a category, yes or no), ``u`` in (0, 1) says which of
+        them is meant. NaN for values that nobody has, and for a distribution without spread, of which a
+        value tells nothing.
+        """
+        from scipy.special import ndtr
+
+        if self.distribution in {"bernoulli", "categorical"}:
+            shares = [weight for _, weight in self.values] or [1 - self.median, self.median]
+            edges = np.concatenate([[0.0], np.cumsum(shares)])
+            known = np.isin(values, np.arange(len(shares)))
+            place = np.where(known, values, 0).astype(np.intp)
+            found = edges[place] + u * (edges[place + 1] - edges[place])
+        elif self.distribution == "fixed" or self.cv == 0:
+            return np.full(values.shape, np.nan)
+        else:
+            low, high = (float(ndtr(self._score(end))) for end in (self.lower, self.upper))
+            known = (values >= self.lower) & (values <= self.upper)
+            score = np.array(
+                [self._score(float(value)) if ok else 0.0 for value, ok in zip(values, known, strict=True)]
+            )
+            found = (ndtr(score) - low) / (high - low)
+        return np.where(known, np.clip(found, _EDGE, 1 - _EDGE), np.nan)
 
     def _truncated(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
         from scipy.special import ndtr, ndtri

@@ -42,6 +42,7 @@ class Profiles:
         composition: guild id to its share of stool bacteria, shape (k,).
         covariates: covariate id to numbers, shape (k,); NaN where the file does not say.
         loads: bacteria per gram of stool over those of a healthy person, shape (k,); NaN where not measured.
+        represents: how many people each row stands for, shape (k,): the file's column ``represents``, or 1.
         unfit: why a row cannot be a patient of the model, shape (k,); empty where it can. Screening leaves
             such rows out.
     """
@@ -53,6 +54,7 @@ class Profiles:
     composition: Mapping[str, NDArray[np.float64]]
     covariates: Mapping[str, NDArray[np.float64]]
     loads: NDArray[np.float64]
+    represents: NDArray[np.float64]
     unfit: tuple[str, ...]
 
     def __len__(self) -> int:
@@ -62,16 +64,10 @@ class Profiles:
         """The row of each numbered patient, shape (n,)."""
         return patients % len(self)
 
-    def completed(
-        self, patients: NDArray[np.int64], drawn: Mapping[str, NDArray[np.float64]]
-    ) -> dict[str, NDArray[np.float64]]:
-        """The covariates of numbered patients: what the file says, and what was drawn where it is silent."""
+    def known(self, patients: NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+        """What the file says of the covariates of numbered patients, id to shape (n,); NaN where silent."""
         rows = self.rows(patients)
-        found = dict(drawn)
-        for name, values in self.covariates.items():
-            own = values[rows]
-            found[name] = np.where(np.isnan(own), drawn[name], own)
-        return found
+        return {name: values[rows] for name, values in self.covariates.items()}
 
     def masses(
         self, patients: NDArray[np.int64], drawn: Mapping[str, NDArray[np.float64]], model: Model
@@ -123,9 +119,30 @@ class Profiles:
             subjects=_texts(table, "subject" if "subject" in table.columns else "sample"),
             composition={name: table[f"composition_{name}"].cast(float).to_numpy() for name in guilds},
             covariates=codes,
+            represents=_represents(table, file),
             loads=loads,
             unfit=tuple(unfit),
         )
+
+
+def _represents(table: pl.DataFrame, file: Path) -> NDArray[np.float64]:
+    """How many people each row stands for; raises CohortError unless all are numbers above 0."""
+    import polars as pl
+
+    if "represents" not in table.columns:
+        return np.ones(table.height)
+    weights = table["represents"].cast(pl.Float64, strict=False).fill_null(math.nan).to_numpy()
+    wrong = np.flatnonzero(~((weights > 0) & np.isfinite(weights)))
+    if len(wrong):
+        raise CohortError(
+            Problem(
+                f"row {wrong[0] + 1} does not say how many people it stands for",
+                file=file,
+                field="represents",
+                expected="numbers above 0 in every row, or no such column",
+            )
+        )
+    return weights
 
 
 def _texts(table: pl.DataFrame, column: str) -> tuple[str, ...]:
