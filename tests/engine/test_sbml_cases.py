@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from opiome import engine
+from opiome.errors import ModelError, UnsupportedSbmlError
 
 # each name: the section, the model in Antimony, the outputs
 CASES = {
@@ -178,6 +179,47 @@ CASES = {
         "compartment c; c = 2; species A in c; A = 3; J: A -> ; 0.4*A; E: at time > 2.05: c = 4",
         "A c",
     ),
+    "event that a step cannot end on": (  # the difference of two states hardly changes while time goes on
+        "4.12",
+        "species A, B; A = 0.01; B = 0.012; J: B -> A; 75*B^2 - 25*A^2; E: at A > B: A = 0.005, B = 0.02",
+        "A B",
+    ),
+    "comparison of parameters in a trigger": (
+        "4.12",
+        "k = 1; x = 5; x' = -0.3*x; E: at x < 2 && k < 3: x = 4; F: at x > 3.5 && k > 3, t0=true: x = 9",
+        "x",
+    ),
+    "event on the volume of a concentration with a rate rule": (
+        "4.12.4",
+        "compartment c; c = 2; c' = 0.1; species $A in c; A = 3; A' = 0.4; E: at time > 2.05: c = 1",
+        "A c",
+    ),
+    "species without a reaction in a volume that changes": (
+        "4.6.6",
+        "compartment c; c = 2; c' = 0.3; species A in c; A = 3; species $B in c; B = 4; x := A + B",
+        "A B c x",
+    ),
+    "rate of a concentration in a volume that changes": (
+        "3.4",
+        "compartment c; c = 2; c' = 0.3; species A in c; A = 3; J: A -> ; 0.4*A; y := rateOf(A)",
+        "A y",
+    ),
+    "rate in an initial assignment": ("4.8", "x = 2; x' = -0.3*x; p = 4*rateOf(x); y = 1; y' = p", "x y p"),
+    "hyperbolic functions": (
+        "3.4",
+        "x = 0.3; x' = 0.1; y := arcsinh(x) + arctanh(x/2) + arccosh(1 + x) + sech(x) + csch(x) + coth(x)",
+        "x y",
+    ),
+    "inverse reciprocal functions": (
+        "3.4",
+        "x = 0.3; x' = 0.1; y := arcsec(1 + x) + arccsc(1 + x) + arccot(x) + arcsech(x/2) + arccoth(1 + x)",
+        "x y",
+    ),
+    "factorial of a constant": (
+        "3.4",
+        "x = 0.3; x' = factorial(4) * x / 100; y := arccsch(x)",
+        "x y",
+    ),
     "output of a reaction rate": ("4.11.7", "species A, B; A = 3; B = 0; J: A -> B; k*A; k = 0.4", "J"),
 }
 
@@ -204,6 +246,68 @@ def test_initial_amount(sbml, roadrunner_run):
     assert program.start({})[0, 0] == 3.0
     mine = program.ensemble({}, n=1, rtol=1e-9).advance(5.0, at=[0.0, 1.0, 5.0]).values[0]
     np.testing.assert_allclose(mine, roadrunner_run(model, ["[A]"], [0.0, 1.0, 5.0]), rtol=1e-6)
+
+
+def test_events_at_time_zero_are_part_of_the_start(sbml):
+    """Level 3: a trigger that was false before the start and holds at time 0 fires there."""
+    program = engine.compile(
+        sbml("x = 5; x' = 0; y := x + 1; E: at x > 1, t0=false: x = 7"), outputs=["x", "y"]
+    )
+    run = program.ensemble({}, n=2)
+    np.testing.assert_array_equal(run.advance(1.0, at=[0.0, 0.5]).values[1], [[7.0, 8.0], [7.0, 8.0]])
+
+
+def test_a_model_without_states(sbml):
+    program = engine.compile(sbml("p = 3; y := p * time; E: at time > 1.5: p = 5"), outputs=["p", "y"])
+    values = program.ensemble({"p": np.array([3.0, 4.0])}).advance(2.0, at=[0.0, 1.0, 2.0]).values
+    np.testing.assert_allclose(values[..., 0], [[3, 3, 5], [4, 4, 5]])
+    np.testing.assert_allclose(values[..., 1], [[0, 3, 10], [0, 4, 10]])
+
+
+SUBMODELS = """<?xml version="1.0" encoding="UTF-8"?>
+<sbml xmlns="http://www.sbml.org/sbml/level3/version1/core" level="3" version="1"
+ xmlns:comp="http://www.sbml.org/sbml/level3/version1/comp/version1" comp:required="true">
+<model id="two"><comp:listOfSubmodels>
+<comp:submodel comp:id="a" comp:modelRef="one"/><comp:submodel comp:id="b" comp:modelRef="one"/>
+</comp:listOfSubmodels></model>
+<comp:listOfModelDefinitions><comp:modelDefinition id="one">
+<listOfParameters><parameter id="x" value="2" constant="false"/><parameter id="k" value="0.5" constant="true"/>
+</listOfParameters><listOfRules><rateRule variable="x"><math xmlns="http://www.w3.org/1998/Math/MathML">
+<apply><times/><apply><minus/><ci>k</ci></apply><ci>x</ci></apply></math></rateRule></listOfRules>
+</comp:modelDefinition></comp:listOfModelDefinitions></sbml>"""
+
+
+def test_submodels_are_flattened():
+    program = engine.compile(SUBMODELS, outputs=["a__x", "b__x"])
+    values = program.ensemble({"b__k": 1.0}, n=1, rtol=1e-9).advance(2.0, at=[2.0]).values[0, 0]
+    np.testing.assert_allclose(values, [2 * np.exp(-1.0), 2 * np.exp(-2.0)], rtol=1e-7)
+
+
+def test_submodels_in_other_files_are_refused():
+    text = SUBMODELS.replace("<comp:listOfModelDefinitions>", "<comp:listOfExternalModelDefinitions>")
+    text = re.sub(r"<comp:modelDefinition .*</comp:modelDefinition>", "", text, flags=re.DOTALL)
+    text = text.replace(
+        "</comp:listOfModelDefinitions>",
+        '<comp:externalModelDefinition comp:id="one" comp:source="elsewhere.xml"/>'
+        "</comp:listOfExternalModelDefinitions>",
+    )
+    with pytest.raises((UnsupportedSbmlError, ModelError), match=r"comp|elsewhere"):
+        engine.compile(text)
+
+
+def test_what_has_no_mathematics_says_nothing(sbml):
+    """Level 3 version 2 lets a rule, an assignment, a trigger, a delay or a priority be without a formula."""
+    text = sbml("x = 3; x' = -x; p = 4; E: at 2 after x < 2, priority=1: p = 5; F: at x < 1: p = 9")
+    text = text.replace("level3/version1/core", "level3/version2/core").replace(
+        'version="1"', 'version="2"', 1
+    )
+    text = re.sub(r"<delay>.*?</delay>", "<delay/>", text, flags=re.DOTALL)
+    text = re.sub(r"<priority>.*?</priority>", "<priority/>", text, flags=re.DOTALL)
+    begin = text.index('<event id="F"')
+    text = text[:begin] + re.sub(r"<math.*?</math>", "", text[begin:], count=1, flags=re.DOTALL)
+    program = engine.compile(text, outputs=["p"])
+    values = program.ensemble({}, n=1).advance(3.0, at=[0.3, 0.5, 3.0]).values[0, :, 0]
+    np.testing.assert_array_equal(values, [4.0, 5.0, 5.0])
 
 
 def test_a_short_switch_in_time_is_not_jumped_over(sbml):

@@ -177,6 +177,31 @@ def integrate(
             t = work[T + lane]
             if to_do[lane] == 2:  # outputs before the first step
                 to_do[lane] = 1
+                if n_watched > 0 and t <= 0.0:  # SBML events at time 0 are part of the start
+                    settle(
+                        lane,
+                        p,
+                        t,
+                        code,
+                        work,
+                        prep_arguments,
+                        watch_arguments,
+                        affect_arguments,
+                        Y,
+                        PAR,
+                        PEAK,
+                        WATCH,
+                        AFFECT,
+                        n_states,
+                        flags,
+                        marks,
+                        pending,
+                        trigger_kind,
+                        trigger_first,
+                        assigned,
+                        parameters,
+                        outcome,
+                    )
                 fresh = False
                 while next_at[lane] < n_at and at[next_at[lane]] <= t:
                     if not fresh:
@@ -338,6 +363,7 @@ def integrate(
                         marks,
                     )
                     if cut < 1.0:
+                        cut = min(max(cut, 2.0 * np.spacing(t) / h), 0.5 + 0.5 * cut)  # time must go on
                         arrived = False
                         t_new = t + cut * h
                         to_do[lane] = 1

@@ -33,6 +33,13 @@ PLAIN = {
     libsbml.AST_FUNCTION_ARCCOS: "acos",
     libsbml.AST_FUNCTION_ARCTAN: "atan",
 }
+OF_RECIPROCAL = {  # inverse functions f(x) = g(1/x)
+    libsbml.AST_FUNCTION_ARCSEC: libsbml.AST_FUNCTION_ARCCOS,
+    libsbml.AST_FUNCTION_ARCCSC: libsbml.AST_FUNCTION_ARCSIN,
+    libsbml.AST_FUNCTION_ARCSECH: libsbml.AST_FUNCTION_ARCCOSH,
+    libsbml.AST_FUNCTION_ARCCSCH: libsbml.AST_FUNCTION_ARCSINH,
+    libsbml.AST_FUNCTION_ARCCOTH: libsbml.AST_FUNCTION_ARCTANH,
+}
 RELATIONS = (
     libsbml.AST_RELATIONAL_LT,
     libsbml.AST_RELATIONAL_LEQ,
@@ -95,13 +102,15 @@ class Translator:
             return self._relation(tree, scope, where)
         children = [tree.getChild(i) for i in range(tree.getNumChildren())]
         if kind == libsbml.AST_FUNCTION_RATE_OF:
-            return self.rate(children[0].getName())
+            name = children[0].getName()
+            return g.zero if name in scope else self.rate(name)  # a local parameter stays what it is
         logic = self._logic(kind, children, scope, where)
         if logic is not None:
             return logic
         result = self._function(kind, [self.number(c, scope, where) for c in children])
         if result is None:
-            name = tree.getName() or tree.getOperatorName() or libsbml.formulaToL3String(tree)
+            known = {libsbml.AST_FUNCTION_DELAY: "delay", libsbml.AST_FUNCTION_FACTORIAL: "factorial"}
+            name = known.get(kind) or tree.getName() or libsbml.formulaToL3String(tree)
             raise UnsupportedSbmlError(
                 f"{where} uses `{name}`, which the engine does not integrate (no delays, random draws or "
                 "factorials); rewrite it with states, piecewise or a table of events"
@@ -156,6 +165,10 @@ class Translator:
                 return self._truncate(g.div(a[0], a[1]))
             case libsbml.AST_FUNCTION_REM:
                 return g.sub(a[0], g.mul(a[1], self._truncate(g.div(a[0], a[1]))))
+            case libsbml.AST_FUNCTION_FACTORIAL:
+                value = g.value(a[0])
+                whole = value is not None and value >= 0 and value.is_integer()
+                return g.num(math.gamma(value + 1.0)) if whole and value <= 170 else None  # type: ignore[operator] # noqa: PLR2004 - 171! is no double
         return self._circular(kind, a[0]) if len(a) == 1 else None
 
     def _truncate(self, x: int) -> int:
@@ -163,11 +176,33 @@ class Translator:
         down = g.unary("floor", x)
         return g.select(g.less(x, g.zero), g.neg(g.unary("floor", g.neg(x))), down)
 
-    def _circular(self, kind: int, x: int) -> int | None:  # noqa: PLR0911 - one line per function
+    def _circular(self, kind: int, x: int) -> int | None:  # noqa: C901, PLR0911, PLR0912 - one line per function
         """Trigonometric and hyperbolic functions by their definitions."""
         g = self.graph
         half, two = g.num(0.5), g.num(2.0)
+        if kind in OF_RECIPROCAL:
+            return self._circular(OF_RECIPROCAL[kind], g.recip(x))
         match kind:
+            case libsbml.AST_FUNCTION_ARCSIN | libsbml.AST_FUNCTION_ARCCOS:
+                return g.unary(PLAIN[kind], x)
+            case libsbml.AST_FUNCTION_ARCCOT:  # between 0 and pi, as MathML has it for x > 0
+                return g.unary("atan", g.recip(x))
+            case libsbml.AST_FUNCTION_ARCSINH:  # from |x|: no digits cancel below 0
+                size = g.select(g.less(x, g.zero), g.neg(x), x)
+                root = g.unary("sqrt", g.add(g.mul(size, size), g.one))
+                value = g.unary("log", g.add(size, root))
+                return g.select(g.less(x, g.zero), g.neg(value), value)
+            case libsbml.AST_FUNCTION_ARCCOSH:
+                root = g.mul(g.unary("sqrt", g.sub(x, g.one)), g.unary("sqrt", g.add(x, g.one)))
+                return g.unary("log", g.add(x, root))
+            case libsbml.AST_FUNCTION_ARCTANH:
+                return g.mul(half, g.unary("log", g.div(g.add(g.one, x), g.sub(g.one, x))))
+            case libsbml.AST_FUNCTION_SECH:
+                return g.recip(g.mul(half, g.add(g.unary("exp", x), g.unary("exp", g.neg(x)))))
+            case libsbml.AST_FUNCTION_CSCH:
+                return g.recip(g.mul(half, g.sub(g.unary("exp", x), g.unary("exp", g.neg(x)))))
+            case libsbml.AST_FUNCTION_COTH:
+                return g.add(g.one, g.div(two, g.sub(g.unary("exp", g.mul(two, x)), g.one)))
             case libsbml.AST_FUNCTION_TAN:
                 return g.div(g.unary("sin", x), g.unary("cos", x))
             case libsbml.AST_FUNCTION_COT:

@@ -209,7 +209,7 @@ class Program:
                 )
                 for row in np.flatnonzero(~np.isfinite(column.reshape(-1)))[:MOST_PROBLEMS]
             ]
-        unset = [k for k, v in self.defaults.items() if not np.isfinite(v) and k not in parameters]
+        unset = [k for k, v in self.defaults.items() if np.isnan(v) and k not in parameters]
         problems += [
             Problem("has no value in the model", field=k, remedy="give one for every patient") for k in unset
         ]

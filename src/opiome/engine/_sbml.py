@@ -45,7 +45,22 @@ def read(text: str) -> Reader:
         raise ModelError(
             Problem("the text holds no SBML model", file="SBML", remedy="give the text of an SBML file")
         )
-    return Reader(document)
+    return Reader(_flat(document))
+
+
+def _flat(document: Any) -> Any:
+    """A model composed of submodels as one model; their variables are named ``submodel__id``."""
+    if document.getPlugin("comp") is None:
+        return document
+    options = libsbml.ConversionProperties()
+    options.addOption("flatten comp", True)  # noqa: FBT003 - libSBML takes no keywords
+    if document.convert(options) != libsbml.LIBSBML_OPERATION_SUCCESS:
+        errors = [document.getError(i) for i in range(document.getNumErrors())]
+        words = "; ".join(" ".join(e.getMessage().split()) for e in errors[:3])
+        raise UnsupportedSbmlError(
+            f"SBML package `comp` (line 1): its submodels cannot be joined: {words or 'no reason given'}"
+        )
+    return document
 
 
 class Reader:
@@ -73,17 +88,29 @@ class Reader:
             for s in (*r.getListOfReactants(), *r.getListOfProducts())
             if s.getId()
         }
-        self.assignments = {r.getVariable(): r for r in self.model.getListOfRules() if r.isAssignment()}
-        self.rate_rules = {r.getVariable(): r for r in self.model.getListOfRules() if r.isRate()}
-        self.initial = {a.getSymbol(): a for a in self.model.getListOfInitialAssignments()}
+        rules = [
+            r for r in self.model.getListOfRules() if r.getMath() is not None
+        ]  # L3V2: others say nothing
+        self.assignments = {r.getVariable(): r for r in rules if r.isAssignment()}
+        self.rate_rules = {r.getVariable(): r for r in rules if r.isRate()}
+        self.initial = {
+            a.getSymbol(): a for a in self.model.getListOfInitialAssignments() if a.getMath() is not None
+        }
+        self.events = [
+            e
+            for e in self.model.getListOfEvents()
+            if e.getTrigger() is not None and e.getTrigger().getMath() is not None
+        ]
         self.slots: dict[str, int] = {}
         self.state_index: dict[str, int] = {}
         self._now: dict[str, int | None] = {}
+        self._rates: tuple[dict[str, int | None], dict[str, int | None]] = ({}, {})
         self._at_start: dict[str, int | None] = {}
         g = self.graph
         self.now = Translator(g, self.functions, self.symbol, g.time, self.rate_of)
-        self.then = Translator(g, self.functions, self.initial_value, g.zero, self._no_rate)
-        self._amounts = self._reacting_species()
+        self.then = Translator(g, self.functions, self.initial_value, g.zero, self.rate_of_at_start)
+        self._reacting = self._reacting_species()
+        self._amounts = self._reacting | self._diluted_species()
         self._number_variables()
         self._fill()
 
@@ -120,6 +147,18 @@ class Reader:
             name
             for name in changed
             if not self.elements[name].getBoundaryCondition() and name not in self.assignments
+        }
+
+    def _diluted_species(self) -> set[str]:
+        """Species whose amount is constant but for events, while the volume around them changes."""
+        assigned = {a.getVariable() for e in self.events for a in e.getListOfEventAssignments()}
+        ruled = {*self.assignments, *self.rate_rules}
+        return {
+            s.getId()
+            for s in self.model.getListOfSpecies()
+            if s.getId() not in ruled
+            and not s.getHasOnlySubstanceUnits()
+            and s.getCompartment() in ruled | assigned
         }
 
     def _number_variables(self) -> None:  # noqa: C901 - each kind of element once
@@ -178,7 +217,7 @@ class Reader:
             system.start.append(self.initial_state(name))
         system.derived_start = [self.initial_value(name) for name in system.derived]
         system.default_outputs = [name for name in self.assignments if name in self.elements]
-        system.triggers = [self._trigger(e) for e in self.model.getListOfEvents()]
+        system.triggers = [self._trigger(e) for e in self.events]
 
     # meaning of symbols, now and at the start
     def symbol(self, name: str) -> int:
@@ -215,7 +254,7 @@ class Reader:
         if name in self.assignments:
             rule = self.assignments[name]
             return self.now.number(
-                self._math(rule), {}, f"the assignment rule of `{name}` (line {rule.getLine()})"
+                rule.getMath(), {}, f"the assignment rule of `{name}` (line {rule.getLine()})"
             )
         if name in self.state_index:
             return self._per_volume(g.state(self.state_index[name]), name, self.symbol)
@@ -232,12 +271,12 @@ class Reader:
         if name in self.initial:
             rule = self.initial[name]
             return self.then.number(
-                self._math(rule), {}, f"the initial assignment of `{name}` (line {rule.getLine()})"
+                rule.getMath(), {}, f"the initial assignment of `{name}` (line {rule.getLine()})"
             )
         if name in self.assignments:
             rule = self.assignments[name]
             return self.then.number(
-                self._math(rule), {}, f"the assignment rule of `{name}` (line {rule.getLine()})"
+                rule.getMath(), {}, f"the assignment rule of `{name}` (line {rule.getLine()})"
             )
         if name in self.state_index or name in self.system.derived:
             return self._initial_declared(name)
@@ -288,62 +327,74 @@ class Reader:
         where = f"the kinetic law of `{name}` (line {law.getLine()})"
         return translator.number(law.getMath(), local, where)
 
-    def rate(self, name: str) -> int:
-        """The time derivative of a state as it is integrated."""
+    def rate(self, name: str, translator: Translator | None = None) -> int:
+        """The time derivative of a state as it is integrated, now or by another ``translator``."""
+        t = translator or self.now
         if name in self.rate_rules:
             rule = self.rate_rules[name]
-            return self.now.number(self._math(rule), {}, f"the rate rule of `{name}` (line {rule.getLine()})")
+            return t.number(rule.getMath(), {}, f"the rate rule of `{name}` (line {rule.getLine()})")
         g, terms = self.graph, []
+        if name not in self._reacting:
+            return g.zero
         for reaction in self.reactions.values():
             for sign, group in (
                 (g.minus_one, reaction.getListOfReactants()),
                 (g.one, reaction.getListOfProducts()),
             ):
                 terms += [
-                    g.mul(g.mul(sign, self._stoichiometry(s)), self.symbol(reaction.getId()))
+                    g.mul(g.mul(sign, self._stoichiometry(s, t)), t.symbol(reaction.getId()))
                     for s in group
                     if s.getSpecies() == name
                 ]
         e = self.elements[name]
         factor = (e.isSetConversionFactor() and e.getConversionFactor()) or self.model.getConversionFactor()
         total = g.total(terms)
-        return g.mul(self.symbol(factor), total) if factor else total
+        return g.mul(t.symbol(factor), total) if factor else total
 
-    def _stoichiometry(self, reference: Any) -> int:
+    def _stoichiometry(self, reference: Any, translator: Translator) -> int:
         if reference.isSetStoichiometryMath():
             where = f"the stoichiometry of `{reference.getSpecies()}` (line {reference.getLine()})"
-            return self.now.number(reference.getStoichiometryMath().getMath(), {}, where)
+            return translator.number(reference.getStoichiometryMath().getMath(), {}, where)
         name = reference.getId()
         if name and (name in self.assignments or name in self.slots or name in self.state_index):
-            return self.symbol(name)
+            return translator.symbol(name)
         value = reference.getStoichiometry() if reference.isSetStoichiometry() else 1.0
         return self.graph.num(value / reference.getDenominator() if reference.getLevel() == 1 else value)
 
     def rate_of(self, name: str) -> int:
         """What ``rateOf(name)`` means: the derivative of the symbol (0 for what does not change)."""
+        return self._memo(self._rates[0], name, lambda n: self._rate_of(n, self.now))
+
+    def rate_of_at_start(self, name: str) -> int:
+        """The same at time 0, in terms of parameters only."""
+        return self._memo(self._rates[1], name, lambda n: self._rate_of(n, self.then))
+
+    def _rate_of(self, name: str, t: Translator) -> int:
+        if name in self.assignments:
+            raise UnsupportedSbmlError(f"rateOf(`{name}`) of an assigned variable is not defined in SBML")
         if name not in self.state_index:
-            if name in self.assignments:
-                raise UnsupportedSbmlError(f"rateOf(`{name}`) of an assigned variable is not defined in SBML")
             return self.graph.zero
-        return self._memo(self._rates, name, lambda n: self._per_volume(self.rate(n), n, self.symbol))
-
-    @property
-    def _rates(self) -> dict[str, int | None]:
-        return self.__dict__.setdefault("_rates_known", {})  # type: ignore[no-any-return]
-
-    def _no_rate(self, name: str) -> int:
-        raise UnsupportedSbmlError(f"rateOf(`{name}`) in an initial assignment is not supported")
+        rate = self.rate(name, t)
+        if name not in self._amounts or self.elements[name].getHasOnlySubstanceUnits():
+            return rate
+        g, home = self.graph, self.elements[name].getCompartment()
+        if home in self.rate_rules:  # of an amount in a volume that changes too
+            rate = g.sub(rate, g.mul(t.symbol(name), t.rate(home)))
+        elif home in self.assignments:
+            raise UnsupportedSbmlError(
+                f"rateOf(`{name}`): its compartment `{home}` follows an assignment rule ({self._where(home)}); "
+                "write the derivative out"
+            )
+        return g.div(rate, t.symbol(home))
 
     # events
     def _trigger(self, event: Any) -> Trigger:
         where = f"event `{event.getId() or event.getName() or '?'}` (line {event.getLine()})"
         trigger = event.getTrigger()
-        if trigger is None or trigger.getMath() is None:
-            raise UnsupportedSbmlError(f"{where} has no trigger")
-        assigned = []
+        assigned = self._concentrations(event, where)
         for a in event.getListOfEventAssignments():
             name, math_ = a.getVariable(), a.getMath()
-            if math_ is None:
+            if math_ is None or ("state", self.state_index.get(name)) in {a[:2] for a in assigned}:
                 continue
             node = self.now.number(math_, {}, where)
             if name in self.state_index:
@@ -356,7 +407,7 @@ class Reader:
                 raise UnsupportedSbmlError(
                     f"{where} assigns `{name}`, which is neither a state nor a parameter"
                 )
-        delay, priority = event.getDelay(), event.getPriority()
+        delay, priority = _said(event.getDelay()), _said(event.getPriority())
         level3 = self.document.getLevel() >= LEVEL_3
         return Trigger(
             name=event.getId() or f"event at line {event.getLine()}",
@@ -369,10 +420,24 @@ class Reader:
             values_at_trigger=event.getUseValuesFromTriggerTime(),
         )
 
-    def _math(self, rule: Any) -> Any:
-        if rule.getMath() is None:
-            raise UnsupportedSbmlError(f"a rule has no mathematics (line {rule.getLine()})")
-        return rule.getMath()
+    def _concentrations(self, event: Any, where: str) -> list[tuple[str, int, int]]:
+        """What an event that sets a volume does to concentrations with a rate rule: the amount stays.
+
+        A concentration that the same event sets is one in the volume before it.
+        """
+        g, found = self.graph, []
+        new = {a.getVariable(): a.getMath() for a in event.getListOfEventAssignments()}
+        for name in self.rate_rules:
+            e = self.elements.get(name)
+            if not isinstance(e, libsbml.Species) or e.getHasOnlySubstanceUnits():
+                continue
+            if new.get(e.getCompartment()) is not None:
+                volume = self.now.number(new[e.getCompartment()], {}, where)
+                formula = new.get(name)
+                value = self.symbol(name) if formula is None else self.now.number(formula, {}, where)
+                amount = g.mul(value, self.symbol(e.getCompartment()))
+                found.append(("state", self.state_index[name], g.div(amount, volume)))
+        return found
 
     def _unknown(self, name: str) -> ModelError:
         near = nearest(name, [*self.elements, *self.reactions])
@@ -401,3 +466,8 @@ class Reader:
         if problems:
             raise ModelError(problems)
         self.system.outputs = outputs
+
+
+def _said(part: Any) -> Any:
+    """A delay or priority that has mathematics; without, it says nothing (L3V2)."""
+    return part if part is not None and part.getMath() is not None else None

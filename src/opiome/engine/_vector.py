@@ -175,7 +175,10 @@ class Emitter(Body):
                 self.uses.update(g.args[node])
 
     def _is_hoisted(self, node: int) -> bool:
-        return self.hoisted is not None and self.graph.level[node] == 1 and self.graph.op[node] != "par"
+        g = self.graph
+        if self.hoisted is None or g.level[node] != 1:
+            return False
+        return g.op[node] != "par" and not g.is_boolean(node)  # rows hold numbers, not truth values
 
     def value(self, root: int) -> str:
         """The register (or literal) that holds a node; writes what is missing."""
