@@ -43,7 +43,7 @@ def test_public_names():
     ]
     assert dir(model) == sorted(model.__all__)
     assert all(callable(getattr(model, name)) for name in model.__all__)
-    assert exchange.__all__ == ["export_sbml", "sbml_text", "write_archive"]
+    assert exchange.__all__ == ["export_sbml", "sbml_text", "write_archive", "write_study"]
 
 
 def test_unknown_public_name():

@@ -72,6 +72,7 @@ class Ensemble:
         self._flags, self._pending = _triggers.memory(program._meta["triggers"], n)
         self._marks = np.zeros((n, program._meta["switches"]), bool)
         self._tables: list[EventTable] = []
+        self._changes: list[tuple[float, str, NDArray[np.intp], Array]] = []
         self._actions: _schedule.Actions | None = None
         if events is not None and len(events):
             self.give(events)
@@ -97,6 +98,16 @@ class Ensemble:
     def parameter(self, name: str) -> Array:
         """The present value of a parameter, (n,)."""
         return self._matrix[:, self._slot(name)].copy()
+
+    @property
+    def given(self) -> EventTable:
+        """All events given so far and all parameters set (EVID 2), by the model's time."""
+        rows = [
+            {"ID": int(p), "TIME": time, "EVID": 2, "CMT": name, "AMT": float(value)}
+            for time, name, patients, values in self._changes
+            for p, value in zip(patients, values, strict=True)
+        ]
+        return EventTable.concat([*self._tables, *([EventTable.from_rows(rows)] if rows else [])])
 
     def _slot(self, name: str) -> int:
         if name not in self.program.defaults:
@@ -155,6 +166,7 @@ class Ensemble:
                 )
             )
         self._matrix[mask, slot] = new
+        self._changes.append((self.time, parameter, np.flatnonzero(mask), self._matrix[mask, slot]))
         if any(_schedule.looks_back(table) for table in self._tables):  # a steady state may change with it
             self._actions = self._expand(EventTable.concat(self._tables))
 

@@ -15,7 +15,7 @@ from opiome.errors import InputError, Problem
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["write_archive"]
+__all__ = ["writable", "write_archive"]
 
 _SEDML = "http://sed-ml.org/sed-ml/level1/version3"
 _SBML = "http://www.sbml.org/sbml/level3/version2/core"
@@ -53,7 +53,7 @@ def write_archive(
     Raises:
         InputError: an arm's name that is no id, or a file that exists or cannot be written.
     """
-    target = Path(path)
+    target = writable(path, overwrite=overwrite)
     problems = [
         Problem(
             f"'{name}' cannot name an arm", field="arms", expected="letters, digits and _, no digit first"
@@ -61,10 +61,6 @@ def write_archive(
         for name in arms
         if not name.isidentifier()
     ]
-    if target.exists() and not overwrite:
-        problems.append(
-            Problem("exists already", file=target, remedy="choose another name, or ask for overwriting")
-        )
     if problems:
         raise InputError(problems)
     entries = {f"{name}.xml": text for name, text in arms.items()}
@@ -79,6 +75,22 @@ def write_archive(
         raise InputError(
             Problem(f"cannot be written ({error.strerror})", file=target, remedy=remedy)
         ) from error
+    return target
+
+
+def writable(path: Path | str, *, overwrite: bool) -> Path:
+    """Return the path of a file to be written; raises InputError where it exists or has no folder."""
+    target = Path(path)
+    if target.exists() and not overwrite:
+        raise InputError(
+            Problem("exists already", file=target, remedy="choose another name, or ask for overwriting")
+        )
+    if not target.parent.is_dir():
+        raise InputError(
+            Problem(
+                "cannot be written (there is no such folder)", file=target, remedy="make the folder first"
+            )
+        )
     return target
 
 

@@ -6,6 +6,7 @@ change sets the parameter. Steady-state doses and resets have no counterpart in 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import libsbml
@@ -21,8 +22,13 @@ _DOSE, _SET = 1, 2
 _EVERYONE = -1
 
 
-def add_doses(document: libsbml.SBMLDocument, events: EventTable, patient: int) -> None:
-    """Write the events of one patient row into a document; raises DoseError for what SBML cannot say."""
+def add_doses(
+    document: libsbml.SBMLDocument, events: EventTable, patient: int, until: float = math.inf
+) -> None:
+    """Write the events of one patient row before a time (h) into a document.
+
+    Raises DoseError for what SBML cannot say.
+    """
     problems = []
     sbml = document.getModel()
     for row in range(len(events)):
@@ -39,12 +45,12 @@ def add_doses(document: libsbml.SBMLDocument, events: EventTable, patient: int) 
                 )
             )
             continue
-        _add(sbml, events, row)
+        _add(sbml, events, row, until)
     if problems:
         raise DoseError(problems)
 
 
-def _add(sbml: libsbml.Model, events: EventTable, row: int) -> None:
+def _add(sbml: libsbml.Model, events: EventTable, row: int, until: float) -> None:
     target = str(events.CMT[row])
     amount = float(events.AMT[row]) * float(events.F[row])
     duration = float(events.DUR[row])
@@ -52,6 +58,8 @@ def _add(sbml: libsbml.Model, events: EventTable, row: int) -> None:
         duration = amount / float(events.RATE[row])
     for repeat in range(int(events.ADDL[row]) + 1):
         time = float(events.TIME[row] + repeat * events.II[row])
+        if time >= until:
+            break
         name = f"dose_{row}_{repeat}"
         if events.EVID[row] == _SET:
             sbml.getParameter(target).setConstant(False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,8 +67,9 @@ def sbml_text(
     start: Mapping[str, float] | None = None,
     events: EventTable | None = None,
     patient: int = 0,
+    until: float = math.inf,
 ) -> str:
-    """Return the text that :func:`export_sbml` writes."""
+    """Return the text that :func:`export_sbml` writes, with the doses before a time ``until`` (h)."""
     document = libsbml.readSBMLFromString(model.sbml)
     sbml = document.getModel()
     problems = [
@@ -85,7 +87,7 @@ def sbml_text(
         sbml.getParameter(name).setValue(float(value))
     annotate(document, model)
     if events is not None:
-        add_doses(document, events, patient)
+        add_doses(document, events, patient, until)
     _verify(document)
     text: str = libsbml.writeSBMLToString(document)
     return text

@@ -20,10 +20,29 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from opiome.cohort import Cohort
+    from opiome.engine import Ensemble, EventTable
     from opiome.model import Model
     from opiome.trial._schema import Study
 
-__all__ = ["Course", "patient"]
+__all__ = ["Course", "Replay", "patient"]
+
+
+@dataclass(frozen=True)
+class Replay:
+    """What another program needs to live one patient's treatment again; time 0 is randomisation.
+
+    Attributes:
+        parameters: the values of this person and these drugs.
+        start: the state of the model at randomisation, after prior therapy and run-in.
+        events: everything given since: the arm's doses without those missed, prior therapy that goes on,
+            rescue doses, and what the rules of the protocol changed.
+        hours: how long the treatment lasts.
+    """
+
+    parameters: dict[str, float]
+    start: dict[str, float]
+    events: EventTable
+    hours: float
 
 
 @dataclass(frozen=True)
@@ -38,6 +57,7 @@ class Course:
         diary: as in ``diary.parquet``.
         movements: as in ``movements.parquet``.
         followed_h: hours since randomisation until which the patient stayed.
+        replay: the treatment for another program.
     """
 
     cohort: Cohort
@@ -46,6 +66,7 @@ class Course:
     diary: pl.DataFrame
     movements: pl.DataFrame
     followed_h: float
+    replay: Replay
 
 
 def patient(
@@ -86,7 +107,8 @@ def patient(
     run = through_run_in(setting, cohort, taking, group, hours)
     one = np.zeros(1, dtype=np.intp)
     entered = Accepted(cohort, taking, group, np.asarray(run.states), one, 1)
-    treated, outcome = treat(setting, entered, one, arm, hourly=hours)
+    lived: list[Ensemble] = []
+    treated, outcome = treat(setting, entered, one, arm, hourly=hours, lived=lived)
     if outcome[0]:
         raise _lost(study, number, "could not be integrated to the end")
     values = np.concatenate([day[0] for day in hours])
@@ -99,6 +121,16 @@ def patient(
         diary=treated.diary.frame(arm),
         movements=treated.diary.movement_frame(arm),
         followed_h=float(treated.diary.followed[0]),
+        replay=Replay(
+            {
+                name: float(values[0])
+                for name, values in setting.therapy.parameters(cohort, taking, arm).items()
+                if name in setting.program.defaults
+            },
+            dict(zip(setting.program.states, entered.states[0].tolist(), strict=True)),
+            lived[0].given,
+            study.treatment.duration,
+        ),
     )
 
 

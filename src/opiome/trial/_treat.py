@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from opiome.engine import Ensemble
     from opiome.trial._screen import Accepted
     from opiome.trial._setting import Setting
 
@@ -32,8 +33,12 @@ def treat(
     *,
     day_done: Callable[[], None] = lambda: None,
     hourly: list[NDArray[np.float64]] | None = None,
+    lived: list[Ensemble] | None = None,
 ) -> tuple[Group, NDArray[np.int64]]:
-    """Some patients of one arm from randomisation to the end: their diaries and the outcome of each."""
+    """Some patients of one arm from randomisation to the end: their diaries and the outcome of each.
+
+    ``hourly`` receives the recorded outputs of each day, ``lived`` the ensemble as it stands at the end.
+    """
     study, therapy = setting.study, setting.therapy
     cohort, taking, group = accepted.cohort.take(rows), accepted.taking.take(rows), accepted.group.take(rows)
     prescribed = prescribe(setting, cohort, taking, arm)
@@ -60,6 +65,8 @@ def treat(
     )
     days = range(setting.lead, setting.days)
     live(ensemble, group, days, rules, watch=setting.watch, day_done=day_done, hourly=hourly)
+    if lived is not None:
+        lived.append(ensemble)
     group.diary.weights = cohort.weights
     group.diary.measured = _measured(setting, group)
     return group, np.asarray(ensemble.outcome, dtype=np.int64)
