@@ -89,7 +89,7 @@ def metaphlan(samples=(0, 1, 2), *, version="#mpa_vJan21_CHOCOPhlAnSGB_202103", 
         for depth in range(2, 8):
             rows[lineage(taxon, "|", ranks=depth)] = share
         if bins:
-            rows[lineage(taxon, "|") + f"|t__SGB{90000 + k}"] = share
+            rows[lineage(taxon, "|") + f"|t__SGB{990000 + k}"] = share
     for taxon_a in TAXA:  # two members of one phylum: the phylum row is their sum
         key = lineage(taxon_a, "|", ranks=2)
         rows[key] = [

@@ -113,6 +113,34 @@ def test_mixed_ranks(made, write):
     refused("2 ranks", write("several.tsv", "\n".join(several)))
 
 
+def test_coarse_rows_that_repeat_a_genus(made, write):
+    """Bare names have no parents, but a family with exactly the numbers of a genus is that genus again."""
+    text = made.table() + "Bacteroidaceae\t4000\t5000\t2000\nLachnospiraceae\t17\t12\t3\n"
+    (problem,) = refused("has the numbers of Bacteroides", write("mixed.tsv", text))
+    assert problem.field == "Bacteroidaceae"
+
+
+def test_tables_that_hold_no_abundance(made, write):
+    import numpy as np
+
+    refused("only zeros and ones", write("pa.tsv", made.table(values=(made.COUNTS > 0).astype(float))))
+    counts = np.array([[40, 30, 8, 2, 10, 7, 3], [5, 2, 15, 0, 5, 4, 1], [120, 50, 6, 12, 6, 5, 1]], float)
+    for base, take in (("10", np.log10), ("2", np.log2), ("e", np.log)):
+        text = made.table("{:.4f}", take(counts + 1))
+        (problem,) = refused(rf"logarithms \(base {base}\)", write("log.tsv", text))
+        assert "before logarithms" in problem.remedy
+    read_profile(write("half.tsv", made.table("{:.4f}", counts / 7)))
+
+
+def test_a_table_without_a_header_or_with_a_total(made, write):
+    head, *rows = made.table().splitlines()
+    (problem,) = refused("has no header", write("bare.tsv", "\n".join(rows)))
+    assert problem.line == 1
+    totals = "\n".join([head + "\tTotal", *(row + "\t9" for row in rows)])
+    (problem,) = refused("Total stands among the samples", write("total.tsv", totals))
+    assert (problem.line, problem.column) == (1, 5)
+
+
 def test_metadata_column_among_the_taxa(made, write):
     names = "\t".join(["Age", *(t[5] for t in made.TAXA)])
     (problem,) = refused(
@@ -205,6 +233,10 @@ def test_metadata_that_does_not_match(genera, write):
     profile = read_profile(genera)
     with pytest.raises(ProfileError, match="no column holds the samples"):
         read_metadata(write("m.tsv", "sample\tage\nx1\t60\nx2\t61\n"), profile)
+    with pytest.raises(ProfileError, match="sample holds such as 'S1'"):
+        read_metadata(write("m.tsv", "sample\tage\nS1\t60\nS2\t61\nS3\t60\n"), profile)
+    told = read_metadata(write("m.csv", "sample;age\ns1;60,5\ns2;61\ns3;1,234\n"), profile)
+    assert told.covariates() == {"age": [60.5, 61.0, None]}
     with pytest.raises(ProfileError, match="Did you mean 's-3'") as caught:
         read_metadata(write("m.tsv", "sample\tage\ns1\t60\ns2\t61\ns-3\t62\n"), profile)
     assert "s3 has no row" in str(caught.value)
@@ -240,6 +272,9 @@ def test_a_table_that_is_not_stool(made, genera, write):
     told = write("m.tsv", "sample\tbody_site\ns1\tstool\ns2\tsaliva\ns3\tfeces\n")
     (problem,) = refused("'saliva'", genera, metadata=told)
     assert (problem.line, problem.field) == (3, "body_site")
+    told = write("m.tsv", "sample\tisolation_source\ns1\tcolon biopsy\ns2\tfeces\ns3\tUBERON:feces\n")
+    (problem,) = refused("'colon biopsy'", genera, metadata=told)
+    assert problem.line == 2
 
 
 def test_nothing_is_half_written(genera, tmp_path, monkeypatch):

@@ -34,10 +34,15 @@ _SUBJECT = re.compile(
 )
 _TIME = re.compile(r"^(time[ _.-]?point|visit|day|week|month|time|days?_since.*)$", re.IGNORECASE)
 _SITE = re.compile(
-    r"^(body[ _.-]?(site|habitat|product)|env[ _.-]?(material|medium)|sample[ _.-]?type|sample_site)$",
+    r"^(body[ _.-]?(site|habitat|product)|env[ _.-]?(material|medium)|sample[ _.-]?(type|site|source)"
+    r"|isolation[ _.-]?source|specimen([ _.-]?type)?|material)$",
     re.IGNORECASE,
 )
 _STOOL = re.compile(r"stool|f(a)?eces|f(a)?ecal|gut|feces|large intestine|colon|rectal", re.IGNORECASE)
+_NO_STOOL = re.compile(
+    r"biops|mucos|lavage|aspirat|ile(um|al)|duoden|jejun|gastric|stomach|oral|saliva|tongue|skin|vagin|blood|urine",
+    re.IGNORECASE,
+)
 _BATCH = re.compile(
     r"(^|[ _.-])(batch|run|plate|kit|extraction|sequenc\w*|platform|instrument\w*|lane|primer"
     r"|region|cent(er|re)|site|lab)"
@@ -55,6 +60,8 @@ _COVARIATES = {
 }
 _SEX = {"female": 1.0, "f": 1.0, "woman": 1.0, "1": 1.0, "male": 0.0, "m": 0.0, "man": 0.0, "0": 0.0}
 _SHOWN = 5
+_COMMA = re.compile(r"[-+]?\d+,\d+([eE][-+]?\d+)?")
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2},\d{3}")
 
 
 @dataclass(frozen=True)
@@ -122,7 +129,7 @@ class Metadata:
             for sample, cell, line in zip(
                 samples, self.columns[name], self.lines or [None] * len(samples), strict=True
             )
-            if cell is not None and not _STOOL.search(cell)
+            if cell is not None and (_NO_STOOL.search(cell) or not _STOOL.search(cell))
         ]
 
     def covariates(self) -> dict[str, list[float | None]]:
@@ -149,7 +156,9 @@ class Metadata:
 
 
 def number(cell: str | None) -> float | None:
-    """A finite number, or None."""
+    """A finite number, or None; ``60,5`` has a decimal comma, ``1,234`` may have none and is no number."""
+    if cell is not None and _COMMA.fullmatch(cell) and not _THOUSANDS.fullmatch(cell):
+        cell = cell.replace(",", ".")
     try:
         value = float(cell) if cell is not None else None
     except ValueError:
@@ -202,9 +211,11 @@ def read_metadata(path: str | os.PathLike[str], profile: Profile) -> Metadata:
         found.setdefault(name, (row, line))
     missing = [sample for sample in profile.samples if sample not in found]
     if len(missing) == len(profile.samples):
+        named = next((i for i, name in enumerate(table.header) if name.casefold() in _SAMPLE), 0)
         raise ProfileError(
             Problem(
-                f"no column holds the samples of the table (such as {profile.samples[0]!r})",
+                f"no column holds the samples of the table (such as {profile.samples[0]!r};"
+                f" {table.header[named] or 'the first column'} holds such as {rows[0][0][named]!r})",
                 file=file,
                 expected="a column with the same sample names as the table",
                 remedy="check that table and metadata belong together and spell the samples alike",

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from opiome.errors import Problem, ProfileError
-from opiome.microbiome._lineage import RANKS
+from opiome.microbiome._check import (
+    refuse_logarithms,
+    refuse_presences,
+    refuse_repeated,
+    refuse_samples,
+    refuse_sums,
+)
 from opiome.microbiome._profile import Profile, Raw
 from opiome.microbiome._text import decode, grid, gunzip
 
@@ -23,9 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["read_profile"]
 
 _SEVERAL = 2
-_RANK_SUM_TOLERANCE = 0.03
 _WHOLE = 1.02
-_NESTED_SHARE = 0.5
 _MAX_SHOWN = 10
 _PACKED = {
     b"BZh": "bzip2",
@@ -233,15 +237,17 @@ def _profile(raws: list[tuple[Path, Raw]]) -> Profile:
     files = tuple(path for path, _ in raws)
     samples = tuple(sample for _, raw in raws for sample in raw.samples)
     total = np.asarray(values.sum(axis=1)).ravel()
-    _refuse_samples(samples, total, owner)
+    refuse_samples(samples, total, owner)
+    refuse_presences(values, files[0])
+    refuse_logarithms(values, files[0])
     kind, apart_share = _kind(values, total, apart)
     if kind == "fractions":
-        _refuse_sums(samples, total + apart, owner)
+        refuse_sums(samples, total + apart, owner)
     profile = Profile(
         samples, tuple(columns), values, kind, apart_share, raws[0][1].format, files, tuple(notes)
     )
     if raws[0][1].format not in {"MetaPhlAn", "Kraken 2 report"}:
-        _refuse_nested(profile)
+        refuse_repeated(profile)
     return profile
 
 
@@ -254,76 +260,3 @@ def _kind(
     scale = 100.0 if np.median(total + apart) > _SEVERAL else 1.0
     given = np.maximum(total + apart, scale if (total + apart).max() <= _WHOLE * scale else 0.0)
     return "fractions", np.clip(1.0 - total / given, 0.0, 1.0)
-
-
-def _refuse_samples(samples: tuple[str, ...], total: NDArray[np.float64], owner: dict[str, Path]) -> None:
-    empty = [sample for sample, amount in zip(samples, total, strict=True) if not amount > 0]
-    if empty:
-        raise ProfileError(
-            [
-                Problem(
-                    f"sample {sample} holds no abundance",
-                    file=owner[sample],
-                    field=sample,
-                    remedy="leave failed samples out of the table",
-                )
-                for sample in empty[:_MAX_SHOWN]
-            ]
-        )
-
-
-def _refuse_sums(samples: tuple[str, ...], total: NDArray[np.float64], owner: dict[str, Path]) -> None:
-    """Fractions that sum to twice or more of the whole hold the same abundance at several ranks."""
-    unit = 100.0 if np.median(total) > 10 else 1.0  # noqa: PLR2004
-    times = np.round(total / unit)
-    several = (
-        (times >= _SEVERAL)
-        & (times <= len(RANKS))
-        & (np.abs(total / unit - times) < _RANK_SUM_TOLERANCE * times)
-    )
-    if several.all():
-        raise ProfileError(
-            Problem(
-                f"the fractions of {samples[0]} sum to {total[0] / unit:.2f}: the same bacteria stand at"
-                f" {int(times[0])} ranks",
-                file=owner[samples[0]],
-                field=samples[0],
-                expected="one rank",
-                remedy="keep the species or the genus rows only",
-            )
-        )
-
-
-def _refuse_nested(profile: Profile) -> None:
-    """Refuse a table in which a taxon repeats the sum of the taxa inside it."""
-    members: dict[tuple[int, str], list[int]] = {}
-    for i, lineage in enumerate(profile.lineages):
-        for rank in range(lineage.depth):
-            if lineage.names[rank]:
-                members.setdefault((rank, lineage.names[rank]), []).append(i)
-    by_taxon = profile.values.tocsc()
-    problems = []
-    for i, lineage in enumerate(profile.lineages):
-        inside = members.get((lineage.depth, lineage.names[lineage.depth])) if lineage.depth >= 0 else None
-        if not inside or lineage.sgb:
-            continue
-        own = by_taxon[:, [i]].toarray().ravel()
-        below = np.asarray(by_taxon[:, inside].sum(axis=1)).ravel()
-        seen = below > 0
-        if (
-            seen.any()
-            and np.all(own[seen] >= below[seen] * 0.999)
-            and (np.mean(np.abs(own[seen] - below[seen]) <= 1e-3 * own[seen]) > _NESTED_SHARE)
-        ):
-            problems.append(
-                Problem(
-                    f"{lineage.label} ({lineage.rank}) is the sum of {len(inside)} finer rows such as"
-                    f" {profile.lineages[inside[0]].label}",
-                    file=profile.files[0],
-                    field=lineage.written,
-                    expected="one rank, so that nothing counts twice",
-                    remedy=f"remove the {lineage.rank} rows, or the finer ones",
-                )
-            )
-    if problems:
-        raise ProfileError(problems[:_MAX_SHOWN])

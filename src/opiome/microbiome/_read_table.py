@@ -29,6 +29,7 @@ _NOT_TAXA = re.compile(
     r"|site|center|centre|shannon|simpson|richness|library.?size|sequencing.?depth)$",
     re.IGNORECASE,
 )
+_NO_SAMPLE = re.compile(r"^(total|sum|row.?sums?|mean|average|median|max(imum)?|prevalence)$", re.IGNORECASE)
 _APART = {"unclassified", "unknown", "unassigned"}
 
 
@@ -48,6 +49,7 @@ def taxon_share(names: Sequence[str]) -> float:
 
 def read_table(table: Grid, path: Path, taxonomy: Mapping[str, str] | None) -> Raw:
     """Read a plain table. Raises ProfileError where neither axis holds taxa, and for every bad cell."""
+    _refuse_headless(table, path)
     lowered = [name.casefold() for name in table.header]
     lineage_column = next((i for i, name in enumerate(lowered) if name in _TAXONOMY_COLUMNS and i > 0), None)
     first = [row[0] for row in table.rows]
@@ -88,12 +90,39 @@ def read_table(table: Grid, path: Path, taxonomy: Mapping[str, str] | None) -> R
     return _long(table, path)
 
 
+def _refuse_headless(table: Grid, path: Path) -> None:
+    """Refuse a table whose first line is a taxon and its numbers."""
+    if taxon_share(table.header[:1]) and all(re.fullmatch(r"[\d.,eE+-]+", cell) for cell in table.header[1:]):
+        raise ProfileError(
+            Problem(
+                f"has no header: it starts with {table.header[0]!r} and numbers",
+                file=path,
+                line=max(1, table.lines[0] - 1),
+                expected="a first line with the names of the samples",
+                remedy="add a header line",
+            )
+        )
+
+
 def _wide(table: Grid, path: Path, taxa: list[str], skip: set[int]) -> Raw:
     """Taxa in rows, samples in columns."""
     columns = [i for i in range(len(table.header)) if i not in skip]
     samples = [table.header[i] for i in columns]
     values, problems = numbers(table, columns, path)
     problems += twice(samples, path, [table.lines[0] - 1] * len(samples), [i + 1 for i in columns])
+    problems += [
+        Problem(
+            f"{samples[k]} stands among the samples",
+            file=path,
+            line=table.lines[0] - 1,
+            column=i + 1,
+            field=samples[k],
+            expected="a sample",
+            remedy="remove the column",
+        )
+        for k, i in enumerate(columns)
+        if _NO_SAMPLE.match(samples[k])
+    ]
     problems += [
         Problem(
             f"{taxon} stands among the taxa",
