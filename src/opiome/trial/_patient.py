@@ -10,7 +10,7 @@ import numpy as np
 from opiome import cohort as people
 from opiome.errors import CohortError, Problem, nearest
 from opiome.trial._live import Group
-from opiome.trial._population import overrides
+from opiome.trial._population import correlations, overrides, weighted
 from opiome.trial._screen import Accepted, through_run_in
 from opiome.trial._setting import settle
 from opiome.trial._treat import treat
@@ -97,9 +97,17 @@ def patient(
     if setting.profiles is not None and (unfit := setting.profiles.unfit[number % len(setting.profiles)]):
         raise _lost(study, number, f"cannot be a patient of this model ({unfit})")
     cohort = people.build(
-        setting.model, changed, 1, setting.seed, number, program=setting.program, profiles=setting.profiles
+        setting.model,
+        changed,
+        1,
+        setting.seed,
+        number,
+        program=setting.program,
+        correlations=correlations(study),
+        profiles=setting.profiles,
     )
     taking = setting.therapy.draw(cohort.ids)
+    cohort = weighted(study, cohort, taking.ome)
     group = Group.arrive(cohort.ids, setting.lead, setting.days, len(setting.watch.names))
     hours: list[NDArray[np.float64]] = []
     if cohort.outcome[0]:

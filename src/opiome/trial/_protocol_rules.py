@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Found = Iterator[tuple[Steps, Problem]]
 
-__all__ = ["protocol_problems", "regimen_problems", "unseen"]
+__all__ = ["missing_items", "protocol_problems", "regimen_problems", "unseen"]
 
 _DAY = 24.0
 
@@ -120,6 +120,27 @@ def protocol_problems(study: Study) -> Found:
             ("rules", "rescue_opioid", "least"),
             Problem("'least' is above 'most': no dose is left", expected=f"at most {rescue.most:g}"),
         )
+
+
+def missing_items(study: Study) -> Found:
+    """Endpoints that ask the diary for something that nobody in this study can write down."""
+    rules = study.rules
+    there = {
+        "rescue_per_week": (rules.rescue_laxative, "rescue laxative", "add 'rules.rescue_laxative'"),
+        "rescue_opioid_per_day": (rules.rescue_opioid, "rescue opioid", "add 'rules.rescue_opioid'"),
+        "rotations": (rules.rotation, "change of opioid", "add 'rules.rotation'"),
+    }
+    for i, endpoint in enumerate(study.endpoints):
+        name = getattr(endpoint.params, "quantity", None)
+        if name in there and there[name][0] is None:
+            _, what, remedy = there[name]
+            yield (
+                ("endpoints", i, "params", "quantity"),
+                Problem(
+                    f"'{endpoint.id}' asks for '{name}', and the protocol has no {what}",
+                    remedy=f"{remedy}, or judge something else",
+                ),
+            )
 
 
 def _rules(study: Study) -> Iterator[tuple[Steps, _Rule]]:

@@ -9,13 +9,13 @@ from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 from opiome import regimen
-from opiome.cohort import Profiles
-from opiome.errors import CohortError, DoseError, Problem, nearest
+from opiome.errors import DoseError, Problem, nearest
 from opiome.trial._endpoint_fields import DIARY_QUANTITIES
 from opiome.trial._endpoint_rules import endpoint_rules
 from opiome.trial._endpoints import RULES
+from opiome.trial._people_rules import people_problems
 from opiome.trial._problems import problem_at
-from opiome.trial._protocol_rules import protocol_problems, regimen_problems, unseen
+from opiome.trial._protocol_rules import missing_items, protocol_problems, regimen_problems, unseen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -37,11 +37,10 @@ def check(study: Study | None, document: Document, model: Model | None) -> list[
         for rule in _RULES:
             found += rule(study)
         if model is not None:
-            found += _covariates(study, model)
+            found += people_problems(study, model)
             found += _observables(study, model)
             found += unseen(study, model)
             found += _lines(study, model)
-            found += _cohort_file(study, model)
             if not found:
                 found += _slots(study, model)
     return [problem_at(document, path, problem) for path, problem in found]
@@ -228,34 +227,13 @@ _RULES: tuple[Callable[[Study], Found], ...] = (
     _visits,
     _diary_conditions,
     _contradictions,
+    endpoint_rules,
     protocol_problems,
+    missing_items,
 )
 
 
 # -- against the model -------------------------------------------------------------------------------------
-
-
-def _covariates(study: Study, model: Model) -> Found:
-    known = model.covariates["id"].to_list()
-    for name in study.population.covariates:
-        if name not in known:
-            yield ("population", "covariates", name), _near(name, known, "covariate")
-    for i, condition in enumerate(study.population.eligibility):
-        if condition.quantity not in known:
-            yield ("population", "eligibility", i), _near(condition.quantity, known, "covariate")
-
-
-def _cohort_file(study: Study, model: Model) -> Found:
-    given = study.population.cohort
-    if given is None:
-        return
-    try:
-        Profiles.read(given.file, model)
-    except CohortError as error:
-        for problem in error.problems:
-            row = f" in row {problem.line}" if problem.line else ""
-            message = f"the cohort file {given.file} cannot be used{row}: {problem.message}"
-            yield ("population", "cohort"), problem.at(message=message, line=None, column=None)
 
 
 def _observables(study: Study, model: Model) -> Found:

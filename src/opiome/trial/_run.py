@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from opiome.errors import Problem, StudyError
+from opiome.errors import CohortError, Problem, StudyError
 from opiome.trial._compare import compare
 from opiome.trial._diary import DAYS
 from opiome.trial._live import Group
-from opiome.trial._randomise import arm_sizes, randomise
+from opiome.trial._randomise import arm_sizes, randomise, strata
 from opiome.trial._results import Results
 from opiome.trial._screen import Accepted, screen
 from opiome.trial._setting import Setting, settle
@@ -35,6 +35,7 @@ __all__ = ["Progress", "run"]
 
 _DAY = 24.0
 _CHUNK = 512
+_LEAST_EFFECTIVE = 0.1
 _TABLES = {
     "opiome.trial": ("diary.tsv", "clock.tsv", "events.tsv"),
     "opiome.cohort": ("correlations.tsv",),
@@ -93,9 +94,12 @@ def run(
     needed = count if twins else sum(sizes.values())
     with clock.phase("screening"):
         accepted = screen(setting, needed, lambda found: tell("screening", found, needed))
-    arm_of = None if twins else randomise(allocation, count, setting.seed)
+    _check_weights(study, accepted)
+    stratum = strata(study, accepted)
+    arm_of = None if twins else randomise(allocation, count, setting.seed, stratum)
+    _check_arms(study, arm_of, stratum)
     done, total = 0, sum(sizes.values()) * (setting.days - setting.lead)
-    collected = _Collected(setting)
+    collected = _Collected(setting, stratum)
     with clock.phase("treatment"):
         for k, arm in enumerate(study.arms):
             members = np.arange(needed) if arm_of is None else np.flatnonzero(arm_of == k)
@@ -122,11 +126,44 @@ def _silent(phase: str, done: int, total: int) -> None:
     """Tell nobody."""
 
 
+def _check_weights(study: Study, accepted: Accepted) -> None:
+    """Refuse weights that leave the trial to a few of its patients."""
+    effective, n = accepted.cohort.effective_size, len(accepted)
+    if effective < _LEAST_EFFECTIVE * n:
+        raise CohortError(
+            Problem(
+                f"the weights concentrate on few patients: {n} count as {effective:.1f}",
+                file=study.name,
+                field="population.represents",
+                expected=f"an effective sample size of at least {_LEAST_EFFECTIVE:.0%} of the patients",
+                remedy="draw more of the people who stand for many ('covariates'), or bring the weights"
+                " closer together",
+            )
+        )
+
+
+def _check_arms(study: Study, arm_of: NDArray[np.intp] | None, stratum: list[str]) -> None:
+    """Refuse a randomisation in strata that leaves an arm without patients."""
+    empty = [] if arm_of is None else [a for k, a in enumerate(study.arms) if not (arm_of == k).any()]
+    if empty:
+        raise StudyError(
+            Problem(
+                f"nobody was randomised to {', '.join(empty)}: {len(stratum)} patients in"
+                f" {len(set(stratum))} strata",
+                file=study.name,
+                field="strata",
+                expected="several patients for each arm in every stratum",
+                remedy="ask for more patients or use fewer strata",
+            )
+        )
+
+
 class _Collected:
     """The tables as arms are added to them."""
 
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, stratum: list[str]) -> None:
         self.setting = setting
+        self.stratum = np.array(stratum, dtype=object)
         self.diaries: dict[str, Diary] = {}
         self.failed: dict[str, int] = {}
         self._tables: dict[str, list[Any]] = {"patients": [], "bands": [], "diary": [], "movements": []}
@@ -155,6 +192,7 @@ class _Collected:
             "followed_h": group.diary.followed,
             "completed": group.diary.followed >= end,
             "represents": cohort.weights,
+            "stratum": self.stratum[members],
             "reason": group.diary.reason,
             "stop_reason": group.diary.stop_reason,
             **{name: getattr(group.diary, name) for name in DAYS},
@@ -183,7 +221,9 @@ class _Collected:
         tables = {table["arm"][0]: table for table in self._tables["patients"] if len(table)}
         if any("stratum" not in table.columns for table in tables.values()):
             return None
-        return {arm: table.filter(table["outcome"] == "OK")["stratum"].to_list() for arm, table in tables.items()}
+        return {
+            arm: table.filter(table["outcome"] == "OK")["stratum"].to_list() for arm, table in tables.items()
+        }
 
     def results(self, manifest: dict[str, Any], endpoints: Any, contrasts: Any) -> Results:  # noqa: ANN401
         """All tables together."""
@@ -219,6 +259,7 @@ def _manifest(setting: Setting, accepted: Accepted, collected: _Collected, *, tw
         "counts": {
             "screened": accepted.screened,
             "randomised": len(accepted),
+            "effective": round(accepted.cohort.effective_size, 3),
             "excluded": dict(sorted(accepted.reasons.items())),
             "failed": collected.failed,
             "per_arm": {arm: len(diary) for arm, diary in collected.diaries.items()},

@@ -21,6 +21,7 @@ __all__ = [
     "Background",
     "BackgroundOpioid",
     "Choice",
+    "Correlation",
     "Dropout",
     "DropoutDriver",
     "Events",
@@ -28,6 +29,7 @@ __all__ = [
     "OpioidChoice",
     "Population",
     "Published",
+    "Represented",
     "RunIn",
     "Screening",
     "Study",
@@ -41,6 +43,23 @@ Weight = Annotated[float, Field(gt=0)]
 FOUR_WEEKS = 28 * 24.0
 
 
+class Correlation(Part):
+    """The correlation of the normal scores of two covariates, in place of that of the model's table."""
+
+    a: Identifier
+    b: Identifier
+    rho: Annotated[float, Field(gt=-1, lt=1)]
+
+
+class Represented(Part):
+    """How many people those who meet a condition stand for; several conditions multiply."""
+
+    when: Test
+    """A condition on a covariate or on 'ome' (brain_metastases = 1)."""
+    weight: Weight
+    """How many; the others stand for one."""
+
+
 class Population(Part):
     """Who is asked to take part. A plain text is the path of a cohort file."""
 
@@ -50,6 +69,10 @@ class Population(Part):
     """Whether rows are used again, for new people with the same profile, when all have been tried."""
     covariates: dict[Identifier, Covariate] = Field(default_factory=dict)
     """Covariates that differ from the model's own table: a new median, or a distribution."""
+    correlations: tuple[Correlation, ...] = ()
+    """Correlations between covariates that differ from the model's own."""
+    represents: tuple[Represented, ...] = ()
+    """Weights that make the patients stand for a population in which some are rarer or commoner."""
     eligibility: tuple[Test, ...] = ()
     """Conditions on covariates (age 18-80)."""
     entry: tuple[Test, ...] = ()
@@ -258,6 +281,8 @@ class Study(Part):
     reference: Identifier | None = None
     """The arm that the others are compared with."""
     treatment: Treatment
+    strata: tuple[Test, ...] = ()
+    """Randomisation is balanced within these conditions (on covariates, 'ome' or the run-in diary)."""
     visits: tuple[Duration, ...] = ()
     """When patients are seen, counted from randomisation."""
     rules: Rules = Rules()

@@ -17,7 +17,7 @@ from opiome.cohort import Cohort
 from opiome.errors import CohortError, Problem, StudyError, nearest
 from opiome.trial._adverse import AdverseEvents
 from opiome.trial._live import Group, Rules, live
-from opiome.trial._population import overrides
+from opiome.trial._population import correlations, overrides, weighted
 from opiome.trial._quantities import QUANTITIES, quantity
 from opiome.trial._therapy import Taking
 
@@ -125,7 +125,8 @@ def _try(setting: Setting, first: int, n: int) -> _Tried:
     taking = therapy.draw(numbers)
     changed = overrides(study.population.covariates)
     profiles = setting.profiles
-    codes, _ = people.people(setting.model, changed, numbers, setting.seed, profiles=profiles)
+    rho = correlations(study)
+    codes, _ = people.people(setting.model, changed, numbers, setting.seed, rho, profiles=profiles)
     reasons = _ineligible(study, {**codes, "ome": taking.ome})
     if profiles is not None:
         unfit = [profiles.unfit[row] for row in profiles.rows(numbers)]
@@ -138,10 +139,12 @@ def _try(setting: Setting, first: int, n: int) -> _Tried:
         setting.seed,
         first,
         program=setting.program,
+        correlations=rho,
         keep=lambda _: eligible,
         profiles=profiles,
     )
     rows = np.flatnonzero(eligible)
+    cohort = weighted(study, cohort, taking.ome[rows])
     solved = cohort.outcome == 0
     for lost, candidate in zip(np.flatnonzero(~solved), rows[~solved], strict=True):
         why = cohort.reasons[lost].partition(":")[0]  # what follows is advice

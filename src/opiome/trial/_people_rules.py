@@ -1,0 +1,102 @@
+"""What a study must satisfy in whom it asks to take part: covariates, correlations, weights, strata."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from opiome.cohort import Profiles, draw_covariates, marginals
+from opiome.errors import CohortError, Problem, nearest
+from opiome.trial._endpoint_fields import DIARY_QUANTITIES
+from opiome.trial._population import correlations
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from opiome.model import Model
+    from opiome.trial._schema import Study
+    from opiome.trial._yaml import Steps
+
+    Found = Iterator[tuple[Steps, Problem]]
+
+__all__ = ["people_problems"]
+
+
+def people_problems(study: Study, model: Model) -> Found:
+    """Everything wrong with the population and the strata, with its path in the file."""
+    known = model.covariates["id"].to_list()
+    yield from _names(study, known)
+    yield from _correlations(study, model, known)
+    yield from _cohort_file(study, model)
+
+
+def _near(word: str, known: Collection[str], what: str) -> Problem:
+    near = nearest(word, known)
+    return Problem(
+        f"unknown {what} '{word}'",
+        expected=f"one of {', '.join(known)}" if known else None,
+        remedy=f"did you mean '{near}'?" if near else None,
+    )
+
+
+def _names(study: Study, known: list[str]) -> Found:
+    population = study.population
+    for name in population.covariates:
+        if name not in known:
+            yield ("population", "covariates", name), _near(name, known, "covariate")
+    with_dose = [*known, *(["ome"] if study.background.opioid else [])]
+    for i, condition in enumerate(population.eligibility):
+        if condition.quantity not in with_dose:
+            yield ("population", "eligibility", i), _near(condition.quantity, with_dose, "covariate")
+    for i, item in enumerate(population.represents):
+        if item.when.quantity not in with_dose:
+            yield ("population", "represents", i, "when"), _near(item.when.quantity, with_dose, "covariate")
+    at_entry = [*with_dose, *DIARY_QUANTITIES]
+    for i, condition in enumerate(study.strata):
+        if condition.quantity not in at_entry:
+            yield ("strata", i), _near(condition.quantity, at_entry, "covariate or diary quantity")
+        if condition in study.strata[:i]:
+            yield ("strata", i), Problem(f"'{condition}' is given twice", remedy="leave one out")
+
+
+def _correlations(study: Study, model: Model, known: list[str]) -> Found:
+    own = study.population.correlations
+    sound = True
+    for i, item in enumerate(own):
+        path: Steps = ("population", "correlations", i)
+        for key in ("a", "b"):
+            if getattr(item, key) not in known:
+                sound = False
+                yield (*path, key), _near(getattr(item, key), known, "covariate")
+        if item.a == item.b:
+            sound = False
+            yield path, Problem(f"'{item.a}' is correlated with itself", expected="two covariates")
+    pairs = [frozenset((item.a, item.b)) for item in own]
+    for first, second in combinations(range(len(pairs)), 2):
+        if pairs[first] == pairs[second]:
+            sound = False
+            names = " and ".join(sorted(pairs[second]))
+            message = f"the correlation of {names} is given twice"
+            yield ("population", "correlations", second), Problem(message, remedy="leave one out")
+    if not (own and sound):
+        return
+    try:
+        draw_covariates(marginals(model.covariates), np.empty(0, dtype=np.int64), 0, correlations(study))
+    except CohortError as error:
+        for problem in error.problems:
+            yield ("population", "correlations"), problem
+
+
+def _cohort_file(study: Study, model: Model) -> Found:
+    given = study.population.cohort
+    if given is None:
+        return
+    try:
+        Profiles.read(given.file, model)
+    except CohortError as error:
+        for problem in error.problems:
+            row = f" in row {problem.line}" if problem.line else ""
+            message = f"the cohort file {given.file} cannot be used{row}: {problem.message}"
+            yield ("population", "cohort"), problem.at(message=message, line=None, column=None)
