@@ -29,6 +29,17 @@ __all__ = [
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _OPEN_ENDS = ("+", "-", "*", "/", "^", ",", "(", "=", "&&", "||")
 _FRAME = re.compile(r"^\s*(model|module|end|import|using|function|at)\b(?!\s*(?:'|:?=))")
+_ALGEBRAIC = re.compile(r"^\s*\d[\d.]*\s*=(?![=>])")
+_CALL = re.compile(r"\b([A-Za-z_]\w*)\s*\(")
+FUNCTIONS = frozenset(
+    re.findall(
+        r"\w+",
+        "abs ceil exp factorial floor ln log log10 max min piecewise pow power quotient rem root sqr sqrt "
+        "sin cos tan sec csc cot sinh cosh tanh sech csch coth asin acos atan asec acsc acot asinh acosh "
+        "atanh arcsin arccos arctan and or not xor implies eq neq gt lt geq leq delay",
+    )
+)
+"""What Antimony can call and the engine or a better message (``delay``) understands."""
 _COMMENT = re.compile(r"(//|#).*$")
 _DEFINITION = re.compile(
     r"^(?:(?:\w+\s*:(?!=))|(?:(?P<id>[A-Za-z_]\w*)\s*(?P<kind>'?\s*:?=)(?![>=])))\s*(?P<rest>.*)$"
@@ -173,7 +184,7 @@ def expand(fragments: dict[str, list[Line]], instances: list[Instance]) -> tuple
 
 
 def _improper(lines: list[Line]) -> Iterable[Problem]:
-    """Yield what a fragment must not hold: frames and imports of other models, brackets that never close."""
+    """Yield what a fragment must not hold: frames, algebraic rules, unknown functions, open brackets."""
     for line in lines:
         for part in line.code.split(";"):
             match = _FRAME.match(part)
@@ -183,6 +194,14 @@ def _improper(lines: list[Line]) -> Iterable[Problem]:
                     expected="equations, initial values and units",
                     remedy="remove the statement: the loader writes the frame of the model",
                 )
+            elif _ALGEBRAIC.match(part):
+                yield line.problem(
+                    f"algebraic rule '{part.strip()}' is not supported",
+                    expected="a rule ':=' or a rate",
+                    remedy="solve it for one variable and write ':='",
+                )
+            elif not match:
+                yield from _unknown_functions(line, part)
     opened = None
     depth = 0
     for line in lines:
@@ -190,6 +209,17 @@ def _improper(lines: list[Line]) -> Iterable[Problem]:
         opened = line if before == 0 < depth else opened
     if depth > 0 and opened is not None:
         yield opened.problem("a bracket is opened and never closed", remedy="close it")
+
+
+def _unknown_functions(line: Line, statement: str) -> Iterable[Problem]:
+    for name in _CALL.findall(statement):
+        if name not in FUNCTIONS and name != "at":
+            guess = nearest(name, FUNCTIONS)
+            yield line.problem(
+                f"unknown function '{name}'",
+                expected="a function of Antimony, such as exp, ln, max or piecewise",
+                remedy=f"did you mean '{guess}'?" if guess else "write the formula with known functions",
+            )
 
 
 def joined_lines(lines: list[Line]) -> Iterable[Line]:

@@ -116,12 +116,7 @@ class DrugsComplete:
     def _rows(subject: Subject, slots: dict[str, list[str]]) -> Iterator[Problem]:
         for row in subject.draft.tables["pharmacology"]:
             if row.text("drug") not in slots:
-                yield row.problem(
-                    f"unknown drug '{row.text('drug')}'",
-                    "drug",
-                    expected="a drug of drugs.tsv",
-                    remedy=meant(row.text("drug"), slots, "add it to drugs.tsv"),
-                )
+                yield from choice(row, "drug", slots, "drug")
                 continue
             names = [f"{slot}_{row.text('quantity')}" for slot in slots[row.text("drug")]]
             used = row.text("quantity") in DOSING_QUANTITIES or any(name in subject.words for name in names)
@@ -183,13 +178,7 @@ class MapComplete:
                 ("scenario", scenarios, "scenario"),
                 ("target", targets, "variable"),
             ):
-                if row.text(column) not in known:
-                    yield row.problem(
-                        f"unknown {what} '{row.text(column)}' of edge '{row.text('id')}'",
-                        column,
-                        expected=f"a known {what}",
-                        remedy=meant(row.text(column), known, f"name a known {what}"),
-                    )
+                yield from choice(row, column, known, what)
 
 
 @dataclass(frozen=True)
