@@ -25,7 +25,7 @@ from opiome.microbiome._patients import sample_patients
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from opiome.microbiome import Analysis
+    from opiome.microbiome import Analysis, GuildTable
 
 ROOT = Path(__file__).resolve().parents[1]
 WORDS = Path(__file__).with_name("microbiome_page.md")
@@ -68,6 +68,10 @@ def coverage() -> str:
                 percent(guilds.by_level["family"].mean()),
                 percent(1 - guilds.mapped.mean()),
                 percent((guilds.mapped_at_genus / (profile.fractions @ has)).mean()),
+                *(
+                    percent(rest_on(guilds, grade))
+                    for grade in (("seen",), ("derived",), ("recalled", "assumed"))
+                ),
                 percent(profile.set_apart.mean()),
                 f"{missing['taxon'][0]} ({percent(missing['mean'][0])} %)" if missing.height else "none",
             )
@@ -81,10 +85,46 @@ def coverage() -> str:
         "by family only, %",
         "in no guild, %",
         "placed of what has a genus, %",
+        "by rows whose source was read, %",
+        "by rows that follow from their family, %",
+        "by rows not checked, %",
         "set apart, %",
         "largest in no guild",
     )
     return table(rows, header)
+
+
+def rest_on(guilds: GuildTable, grades: tuple[str, ...]) -> float:
+    """The share of abundance in guilds by rows of these grades of evidence."""
+    placed = guilds.taxa.filter(pl.col("guild") != "none", pl.col("evidence").is_in(list(grades)))
+    return float(placed["mean"].sum())
+
+
+def families() -> tuple[str, dict[str, str]]:
+    """How far the guild of a family agrees with the guilds of its genera, where both are known.
+
+    For each family row, over the mean composition of the table of genera: the abundance that rows from
+    cultured members place, and how much of it lies in the guild of the family.
+    """
+    profile = read_profile(DATA / "mars_ibs_2020/genera.counts.tsv")
+    mapping = guild_map()
+    mean = np.asarray(profile.fractions.mean(axis=0)).ravel()
+    found: dict[str, list[float]] = {}
+    for lineage, share in zip(profile.lineages, mean, strict=True):
+        row = mapping.find(lineage)
+        above = mapping.family(lineage)
+        if row is None or above is None or row.rank == "family" or row.basis != "cultured":
+            continue
+        cell = found.setdefault(above.name, [0.0, 0.0])
+        cell[0] += share
+        cell[1] += share * sum(map(min, row.shares, above.shares))
+    largest = sorted(found.items(), key=lambda item: -item[1][0])[:10]
+    total, agree = (sum(cell[k] for cell in found.values()) for k in (0, 1))
+    rows = [(name, percent(placed), percent(same / placed)) for name, (placed, same) in largest]
+    words = {"family_placed": percent(total), "family_agree": percent(agree / total)}
+    return table(
+        rows, ("family", "abundance with a cultured genus, %", "of it in the guild of the family, %")
+    ), words
 
 
 def acids(analysis: Analysis) -> tuple[list[Row], str]:
@@ -238,6 +278,16 @@ def reference_text() -> str:
     return "\n".join(out) + "\n"
 
 
+def graded() -> str:
+    """How many rows of the mapping table rest on what."""
+    rows = {id(row): row for row in guild_map().rows.values()}.values()
+    count = {
+        grade: sum(row.evidence == grade for row in rows)
+        for grade in ("seen", "derived", "assumed", "recalled")
+    }
+    return ", ".join(f"{n} {grade}" for grade, n in count.items())
+
+
 def guild_means() -> str:
     """Mean guild fractions of each table, and of healthy people."""
     rows = []
@@ -271,11 +321,16 @@ def page() -> str:
     outcomes, adjusted = survival(everyone)
     counts, words = recount(everyone)
     measured, shifts = acids(mars)
+    by_family, family_words = families()
     disagree = [row for row in (*classes, *outcomes, *counts, *measured) if row.agrees is False]
     defined = [(f"`{d.id}`", d.definition, d.source or "-") for d in definitions().values()]
     return WORDS.read_text(encoding="utf-8").format(
         version=guild_map().version,
         coverage=coverage(),
+        families=by_family,
+        **family_words,
+        graded=graded(),
+        rows=len({id(row) for row in guild_map().rows.values()}),
         guilds=guild_means(),
         measures=table(defined, ("measure", "definition", "source")),
         scores=results([*classes, *outcomes]),

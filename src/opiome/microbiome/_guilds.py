@@ -66,14 +66,18 @@ class GuildMap:
 
     def find(self, lineage: Lineage) -> Assignment | None:
         """Return the row that a taxon falls under, finest first; None when no row names it."""
-        bin_family, bin_genus = self.bins.get(lineage.sgb, ("", ""))
+        bin_genus = self.bins.get(lineage.sgb, ("", ""))[1]
         for species in (lineage.species, lineage.species_as_written):
             if species and (row := self.rows.get(("species", species_key(species)))):
                 return row
         for genus in (bin_genus, lineage.genus):
             if genus and (row := self._spelled("genus", genus)):
                 return row
-        for family in (bin_family, lineage.family):
+        return self.family(lineage)
+
+    def family(self, lineage: Lineage) -> Assignment | None:
+        """Return the row of the family of a taxon; None when no row names it."""
+        for family in (self.bins.get(lineage.sgb, ("", ""))[0], lineage.family):
             if family and (row := self._spelled("family", family)):
                 return row
         return None

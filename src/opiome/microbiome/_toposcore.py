@@ -24,7 +24,16 @@ if TYPE_CHECKING:
 
     from opiome.microbiome._profile import Profile
 
-__all__ = ["Toposcore", "akkermansia", "akkermansia_class", "score", "score_class", "topo_class", "toposcore"]
+__all__ = [
+    "Toposcore",
+    "akkermansia",
+    "akkermansia_class",
+    "listed_bins",
+    "score",
+    "score_class",
+    "topo_class",
+    "toposcore",
+]
 
 LOW_CUT, HIGH_CUT = 0.5351, 0.7911
 AKKERMANSIA_HIGH = 0.04799
@@ -67,6 +76,11 @@ def _lists() -> dict[str, list[tuple[str, frozenset[str], frozenset[str]]]]:
         spellings = frozenset(species_key(name) for name in (species, *filter(None, gtdb.split("|"))))
         lists[which].append((species, frozenset(filter(None, bins.split("|"))), spellings))
     return lists
+
+
+def listed_bins() -> dict[str, int]:
+    """How many MetaPhlAn bins the lists name for each species."""
+    return {species: len(bins) for entries in _lists().values() for species, bins, _ in entries}
 
 
 def score(n1: NDArray[np.int64], n2: NDArray[np.int64]) -> NDArray[np.float64]:
