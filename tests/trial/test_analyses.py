@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from lifelines import CoxPHFitter
 from lifelines.datasets import load_leukemia, load_lung
+from statsmodels.stats.multitest import multipletests
 
 from opiome.errors import StudyError
 from opiome.trial import Answers
@@ -303,6 +304,13 @@ def test_holm_and_hochberg():
     assert adjusted(p, "holm") == pytest.approx({"a": 0.03, "b": 0.06, "c": 0.06, "d": 0.02})
     # Hochberg: from the largest down, 1 x 0.04, 2 x 0.03, 3 x 0.01, 4 x 0.005, none above the one before
     assert adjusted(p, "hochberg") == pytest.approx({"a": 0.03, "b": 0.04, "c": 0.04, "d": 0.02})
+
+
+def test_adjusted_as_in_statsmodels():
+    p = np.random.default_rng(6).uniform(0, 0.2, 12)
+    for own, theirs in (("holm", "holm"), ("hochberg", "simes-hochberg")):
+        found = adjusted({str(k): value for k, value in enumerate(p)}, own)
+        assert list(found.values()) == pytest.approx(multipletests(p, method=theirs)[1])
 
 
 def test_a_fixed_sequence_stops_at_the_first_that_fails():

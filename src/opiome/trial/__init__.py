@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from opiome.trial._answers import Answers
+    from opiome.trial._design import Designs, compare_designs
+    from opiome.trial._design_file import LoadedDesign, load_design
     from opiome.trial._diary import Diary, Movements
     from opiome.trial._endpoints import RULES, answers
     from opiome.trial._lint import lint
@@ -23,7 +25,9 @@ __all__ = [
     "RULES",
     "Answers",
     "Course",
+    "Designs",
     "Diary",
+    "LoadedDesign",
     "Movements",
     "Progress",
     "Results",
@@ -31,7 +35,9 @@ __all__ = [
     "Twins",
     "Validation",
     "answers",
+    "compare_designs",
     "lint",
+    "load_design",
     "load_study",
     "patient",
     "quantity",
@@ -45,7 +51,9 @@ _HOME = {
     "RULES": "_endpoints",
     "Answers": "_answers",
     "Course": "_patient",
+    "Designs": "_design",
     "Diary": "_diary",
+    "LoadedDesign": "_design_file",
     "Movements": "_diary",
     "Progress": "_run",
     "Results": "_results",
@@ -53,7 +61,9 @@ _HOME = {
     "Twins": "_twins",
     "Validation": "_validate",
     "answers": "_endpoints",
+    "compare_designs": "_design",
     "lint": "_lint",
+    "load_design": "_design_file",
     "load_study": "_load",
     "patient": "_patient",
     "quantity": "_quantities",

@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from opiome.trial._endpoint_fields import Endpoint
     from opiome.trial._schema import Published, Study
 
-__all__ = ["answered", "compare"]
+__all__ = ["PER_HOUR", "answered", "compare"]
 
-_PER_HOUR = {"h": 1.0, "days": 1 / 24, "weeks": 1 / 168, "months": 12 / (24 * 365.25)}
+PER_HOUR = {"h": 1.0, "days": 1 / 24, "weeks": 1 / 168, "months": 12 / (24 * 365.25)}
 """What a time in hours is multiplied by to have the unit of an endpoint."""
 _POINTS, _RELATIVE = 5.0, 0.20  # the qualification rule: 5 percentage points or 20 %, whichever is larger
 
@@ -129,7 +129,7 @@ def _schema(text: str) -> dict[str, pl.DataType]:
 
 def _scale(endpoint: Endpoint, answer: Answers) -> float:
     if answer.kind == "time":
-        return _PER_HOUR.get(endpoint.unit, 1.0)
+        return PER_HOUR.get(endpoint.unit, 1.0)
     return 100.0 if answer.kind == "proportion" and endpoint.unit == "%" else 1.0
 
 

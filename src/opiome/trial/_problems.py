@@ -61,11 +61,13 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def of_validation(error: ValidationError, document: Document) -> list[Problem]:
-    """Every problem of a validation error, in the order of the file."""
+def of_validation(error: ValidationError, document: Document, root: type[Part] = Study) -> list[Problem]:
+    """Every problem of a validation error of a ``root``, in the order of the file."""
     found = error.errors(include_url=False)
     places = [item["loc"] for item in found]
-    meant = {(*loc[:-1], _meant(loc)) for loc in (i["loc"] for i in found if i["type"] == "extra_forbidden")}
+    meant = {
+        (*loc[:-1], _meant(loc, root)) for loc in (i["loc"] for i in found if i["type"] == "extra_forbidden")
+    }
     problems = []
     for item in found:
         loc, kind = item["loc"], item["type"]
@@ -73,21 +75,21 @@ def of_validation(error: ValidationError, document: Document) -> list[Problem]:
             continue  # pydantic counts the items that were good
         if kind == "missing" and loc in meant:
             continue  # it is there, misspelt
-        problems += _translate(item, document)
+        problems += _translate(item, document, root)
     return problems
 
 
-def _translate(item: ErrorDetails, document: Document) -> list[Problem]:
+def _translate(item: ErrorDetails, document: Document, root: type[Part]) -> list[Problem]:
     loc, kind, context = item["loc"], item["type"], item.get("ctx", {})
     path = _file_path(loc, document)
     raised = context.get("error")
     if kind == "value_error" and isinstance(raised, InputError):
         return [problem_at(document, path, problem) for problem in raised.problems]
     if kind == "missing":
-        problem = Problem(f"'{path[-1]}' is missing", expected=_meaning(loc))
+        problem = Problem(f"'{path[-1]}' is missing", expected=_meaning(loc, root))
         return [problem_at(document, path[:-1], problem, key=True)]
     if kind == "extra_forbidden":
-        return [problem_at(document, path, _unknown_key(loc), key=True)]
+        return [problem_at(document, path, _unknown_key(loc, root), key=True)]
     if kind.startswith("union_tag"):
         return [_wrong_rule(path, context.get("tag"), document)]
     if path and path[-1] == "[key]":
@@ -95,7 +97,7 @@ def _translate(item: ErrorDetails, document: Document) -> list[Problem]:
             f"'{item['input']}' is not a name", expected="letters, digits, '_', '-'; a letter first"
         )
         return [problem_at(document, path[:-1], problem, key=True)]
-    return [problem_at(document, path, _wrong_value(item))]
+    return [problem_at(document, path, _wrong_value(item, root))]
 
 
 def _wrong_rule(path: Steps, tag: str | None, document: Document) -> Problem:
@@ -105,9 +107,9 @@ def _wrong_rule(path: Steps, tag: str | None, document: Document) -> Problem:
     return problem_at(document, (*path, "rule"), _choice(tag, _rule_names(), "rule"))
 
 
-def _wrong_value(item: ErrorDetails) -> Problem:
+def _wrong_value(item: ErrorDetails, root: type[Part]) -> Problem:
     if item["type"] == "literal_error":
-        return _literal(item["loc"], item["input"])
+        return _literal(item["loc"], item["input"], root)
     if item["type"] in _TYPES:
         return Problem(f"{_shown(item['input'])} does not fit", expected=_TYPES[item["type"]])
     return Problem(f"{_shown(item['input'])}: {_lower(item['msg'])}")
@@ -142,18 +144,18 @@ def _file_path(loc: tuple[str | int, ...], document: Document) -> Steps:
     return tuple(steps)
 
 
-def _keys(loc: tuple[str | int, ...]) -> tuple[str, ...]:
-    part = _part(loc)
+def _keys(loc: tuple[str | int, ...], root: type[Part]) -> tuple[str, ...]:
+    part = _part(loc, root)
     return tuple(part.model_fields) if part else ()
 
 
-def _meant(loc: tuple[str | int, ...]) -> str | None:
+def _meant(loc: tuple[str | int, ...], root: type[Part]) -> str | None:
     """The key that an unknown key probably stands for."""
-    return nearest(str(loc[-1]), _keys(loc[:-1]))
+    return nearest(str(loc[-1]), _keys(loc[:-1], root))
 
 
-def _unknown_key(loc: tuple[str | int, ...]) -> Problem:
-    return _choice(str(loc[-1]), _keys(loc[:-1]), "key")
+def _unknown_key(loc: tuple[str | int, ...], root: type[Part]) -> Problem:
+    return _choice(str(loc[-1]), _keys(loc[:-1], root), "key")
 
 
 def _choice(given: str, known: Sequence[str], what: str) -> Problem:
@@ -165,8 +167,8 @@ def _choice(given: str, known: Sequence[str], what: str) -> Problem:
     )
 
 
-def _literal(loc: tuple[str | int, ...], given: object) -> Problem:
-    part = _part(loc[:-1])
+def _literal(loc: tuple[str | int, ...], given: object, root: type[Part]) -> Problem:
+    part = _part(loc[:-1], root)
     info = part.model_fields.get(str(loc[-1])) if part else None
     known = [str(value) for value in _literals(info.annotation)] if info else []
     near = nearest(str(given), known)
@@ -183,9 +185,9 @@ def _literals(annotation: object) -> list[object]:
     return [value for value in get_args(annotation) if value is not None and not isinstance(value, type)]
 
 
-def _meaning(loc: tuple[str | int, ...]) -> str | None:
+def _meaning(loc: tuple[str | int, ...], root: type[Part]) -> str | None:
     """The first line of what the schema says about a key."""
-    part = _part(loc[:-1])
+    part = _part(loc[:-1], root)
     info = part.model_fields.get(str(loc[-1])) if part else None
     text = (info.description or "").splitlines()[0] if info and info.description else ""
     return _lower(text).rstrip(".") or None
@@ -196,10 +198,10 @@ def _rule_names() -> list[str]:
     return [str(name) for part in _parts(endpoints) for name in _tags(part)]
 
 
-def _part(loc: Sequence[str | int]) -> type[Part] | None:
-    """The class that reads the part of a study at a location of pydantic's."""
-    current: type[Part] = Study
-    annotation: object = Study
+def _part(loc: Sequence[str | int], root: type[Part]) -> type[Part] | None:
+    """The class that reads the part of a ``root`` at a location of pydantic's."""
+    current: type[Part] = root
+    annotation: object = root
     for step in loc:
         if isinstance(annotation, type) and issubclass(annotation, Part):
             info = annotation.model_fields.get(str(step))

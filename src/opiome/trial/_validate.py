@@ -29,11 +29,23 @@ if TYPE_CHECKING:
     from opiome.trial._results import Results
     from opiome.trial._schema import Published, Study
 
-__all__ = ["Validation", "validate"]
+__all__ = ["Validation", "code_sha256", "validate"]
 
 _ROOMS = ("engine", "model", "regimen", "cohort", "trial")
 _SUFFIXES = {".py", ".tsv", ".ant"}
-_APART = {"_validate.py", "_twins.py", "_patient.py", "_lint.py", "__init__.py"}
+_APART = {
+    "_validate.py",
+    "_twins.py",
+    "_patient.py",
+    "_lint.py",
+    "_design.py",
+    "_design_draws.py",
+    "_design_fields.py",
+    "_design_file.py",
+    "_design_pool.py",
+    "_design_trials.py",
+    "__init__.py",
+}
 """Modules of the trial that no number of a run depends on."""
 _TEXT = (
     "study",
@@ -176,13 +188,18 @@ def _made(folder: Path) -> Path:
 
 def _key(study: Study, model: Model, patients: int | None, seed: int | None) -> str:
     """A hash of everything that the rows of a study depend on."""
-    parts = [study.model_dump_json(), model.sha256, _code(), study.patients if patients is None else patients]
+    parts = [
+        study.model_dump_json(),
+        model.sha256,
+        code_sha256(),
+        study.patients if patients is None else patients,
+    ]
     parts.append(study.seed if seed is None else seed)
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
 @cache
-def _code() -> str:
+def code_sha256() -> str:
     """A hash of the code and tables between a study and its endpoints."""
     digest = hashlib.sha256()
     root = Path(str(resources.files("opiome")))

@@ -1,0 +1,206 @@
+"""Reading a design file: every problem at once, each with its place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import ValidationError
+
+from opiome import regimen
+from opiome.errors import DoseError, InputError, Problem, StudyError, nearest
+from opiome.trial import _problems
+from opiome.trial._analyses import ANALYSES
+from opiome.trial._design_draws import unknown_names
+from opiome.trial._design_fields import Design
+from opiome.trial._endpoint_rules import endpoint_rules
+from opiome.trial._endpoints import RULES
+from opiome.trial._fields import Window
+from opiome.trial._load import load_study
+from opiome.trial._yaml import read_yaml
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from opiome.model import Model
+    from opiome.trial._design_fields import Candidate
+    from opiome.trial._endpoint_fields import Endpoint
+    from opiome.trial._schema import Study
+    from opiome.trial._yaml import Document, Steps
+
+    Found = Iterator[tuple[Steps, Problem]]
+
+__all__ = ["LoadedDesign", "duration_of", "endpoint_of", "load_design"]
+
+_DAY = 24.0
+
+
+@dataclass(frozen=True)
+class LoadedDesign:
+    """A design file, the study that its candidates vary, and the folder of the file."""
+
+    design: Design
+    study: Study
+    folder: Path
+
+    @property
+    def seed(self) -> int:
+        """The seed of every random stream."""
+        return self.study.seed if self.design.seed is None else self.design.seed
+
+
+def load_design(path: str | Path, model: Model | None = None) -> LoadedDesign:
+    """Read a design file and the study that it varies.
+
+    Args:
+        path: a YAML file.
+        model: the model whose drugs the arms may use; the shipped one by default.
+
+    Raises:
+        StudyError: with every problem of the file and of the study.
+    """
+    if model is None:
+        from opiome import model as models
+
+        model = models.load()
+    file = Path(path)
+    if not file.is_file():
+        what = "is a folder" if file.is_dir() else "there is no such file"
+        raise StudyError(Problem(what, file=file, expected="a design file (YAML)"))
+    document = read_yaml(file)
+    problems = list(document.problems)
+    design, study = None, None
+    if isinstance(document.data, dict):
+        try:
+            design = Design.model_validate(document.data)
+        except ValidationError as error:
+            problems += _problems.of_validation(error, document, Design)
+    elif not problems:
+        expected = "a mapping that begins with 'opiome: 1'"
+        problems.append(Problem("is not a design", file=file, line=1, expected=expected))
+    if design is not None:
+        study, more = _study(design, document, model)
+        problems += more
+    if design is not None and study is not None:
+        found = [*_checks(design, study, model), *unknown_names(design, file.parent, model)]
+        problems += [_problems.problem_at(document, steps, problem) for steps, problem in found]
+    if design is None or study is None or problems:
+        raise StudyError(problems)
+    return LoadedDesign(design, study, file.parent)
+
+
+def _study(design: Design, document: Document, model: Model) -> tuple[Study | None, list[Problem]]:
+    beside = document.file.parent / design.study
+    try:
+        return load_study(beside if beside.is_file() else design.study, model), []
+    except InputError as error:
+        problems = error.problems
+        if any(problem.line for problem in problems):
+            return None, list(problems)
+        return None, [_problems.problem_at(document, ("study",), problem) for problem in problems]
+
+
+def endpoint_of(candidate: Candidate, study: Study) -> Endpoint:
+    """The endpoint that decides a candidate, with its own window and analysis."""
+    if candidate.endpoint is not None:
+        chosen = next(one for one in study.endpoints if one.id == candidate.endpoint)
+    else:
+        chosen = next((one for one in study.endpoints if one.primary), study.endpoints[0])
+    window = candidate.window or chosen.window
+    if window is None:
+        days = round(duration_of(candidate, study) / _DAY)
+        window = Window(f"days 1-{days}", 0.0, days * _DAY)
+    changed: dict[str, object] = {"window": window}
+    if candidate.analysis is not None:
+        changed["analysis"] = candidate.analysis
+    return chosen.model_copy(update=changed)
+
+
+def duration_of(candidate: Candidate, study: Study) -> float:
+    """Hours of treatment of a candidate."""
+    return candidate.duration or study.treatment.duration
+
+
+def _checks(design: Design, study: Study, model: Model) -> Found:
+    labels = [candidate.label for candidate in design.candidates]
+    for i, candidate in enumerate(design.candidates):
+        path: Steps = ("candidates", i)
+        if candidate.label in labels[:i]:
+            problem = Problem(f"the candidate '{candidate.label}' is given twice", remedy="rename one")
+            yield (*path, "label"), problem
+        yield from _arms(candidate, study, model, path)
+        known = [endpoint.id for endpoint in study.endpoints]
+        if candidate.endpoint is not None and candidate.endpoint not in known:
+            near = nearest(candidate.endpoint, known)
+            yield (
+                (*path, "endpoint"),
+                Problem(
+                    f"'{study.name}' has no endpoint '{candidate.endpoint}'",
+                    expected=f"one of {', '.join(known)}",
+                    remedy=f"did you mean '{near}'?" if near else None,
+                ),
+            )
+            continue
+        yield from _times(candidate, study, path)
+
+
+def _arms(candidate: Candidate, study: Study, model: Model, path: Steps) -> Found:
+    others = [name for name in study.arms if name != study.reference_arm]
+    if not candidate.arms and not others:
+        problem = Problem(f"'{study.name}' has one arm: there is nothing to compare", expected="'arms'")
+        yield (*path, "arms"), problem
+    for name, given in candidate.arms.items():
+        here: Steps = (*path, "arms", name)
+        if name == study.reference_arm:
+            yield here, Problem(f"'{name}' is the reference", expected="arms to compare with it")
+        elif given is None and name not in study.arms:
+            near = nearest(name, others)
+            yield (
+                here,
+                Problem(
+                    f"'{study.name}' has no arm '{name}'",
+                    expected=f"a regimen, or one of {', '.join(others)}",
+                    remedy=f"did you mean '{near}'?" if near else None,
+                ),
+            )
+        for k, text in enumerate(given or ()):
+            try:
+                dosing = regimen.parse(text, model)
+            except DoseError as error:
+                for problem in error.problems:
+                    yield (*here, k), problem
+                continue
+            if dosing.is_open or dosing.as_needed:
+                problem = Problem(f"'{text}' has no dose or time", expected="such as '0.2 mg daily'")
+                yield (*here, k), problem
+
+
+def _times(candidate: Candidate, study: Study, path: Steps) -> Found:
+    duration = duration_of(candidate, study)
+    if duration % _DAY:
+        yield (*path, "duration"), Problem(f"{duration:g} h is not a whole number of days")
+    endpoint = endpoint_of(candidate, study)
+    if endpoint.window is not None and endpoint.window.end > duration:
+        yield (
+            (*path, "window" if candidate.window else "duration"),
+            Problem(
+                f"the window of '{endpoint.id}' ('{endpoint.window.text}') ends after treatment",
+                expected=f"at most day {duration / _DAY:g}",
+                remedy="give the candidate a 'window' that fits",
+            ),
+        )
+    kind = str(getattr(endpoint.params, "statistic", RULES[endpoint.rule].kind))
+    if candidate.analysis is not None and ANALYSES[candidate.analysis].kind != kind:
+        fitting = [name for name, one in ANALYSES.items() if one.kind == kind]
+        yield (
+            (*path, "analysis"),
+            Problem(
+                f"the analysis '{candidate.analysis}' is not for a {kind}, which '{endpoint.id}' is",
+                expected=" or ".join(fitting),
+            ),
+        )
+    elif candidate.analysis == "mmrm" or candidate.window is not None:
+        alone = study.model_copy(update={"endpoints": (endpoint,), "multiplicity": None})
+        for steps, problem in endpoint_rules(alone):
+            yield (*path, str(steps[-1])), problem

@@ -1,0 +1,289 @@
+"""Designs compared: trials drawn from pools of a tiny model, and files that cannot be used."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from scipy.stats import norm
+
+from opiome.errors import CohortError, StudyError
+from opiome.trial import Answers, Twins, compare_designs, load_design
+from opiome.trial._design_draws import Possible, draws, inclusion
+from opiome.trial._design_fields import Design, Uncertainty
+from opiome.trial._design_file import LoadedDesign
+from opiome.trial._design_trials import BATCHES, drawn
+
+
+def pools(n=4000, effect=0.4, seed=3):
+    rng = np.random.default_rng(seed)
+    return Answers("mean", rng.normal(effect, 1.0, n)), Answers("mean", rng.normal(0.0, 1.0, n))
+
+
+def test_power_of_a_t_test():
+    """Two normal samples of 100 an effect of 0.4 sd apart: power 0.80 by the textbook formula."""
+    arm, reference = pools()
+    gap = arm.values.mean() - reference.values.mean()
+    expected = norm.cdf(gap / np.sqrt(2 / 100) - 1.96)  # 0.84
+    found = drawn([arm], reference, 100, 1000, seed=7)
+    assert found.rate == pytest.approx(expected, abs=0.04)
+    assert 0.025 < found.high - found.rate < 0.06  # 1000 trials alone give 0.025; the pool adds to it
+    assert found.effect == pytest.approx(gap, abs=0.02)
+    assert found.effect_high - found.effect_low == pytest.approx(2 * 1.645 * np.sqrt(2 / 100), rel=0.15)
+
+
+def test_error_under_the_null():
+    arm, reference = pools(400)
+    found = drawn([arm], reference, 60, 2000, seed=8, null=True)
+    assert found.rate == pytest.approx(0.05, abs=0.015)
+    assert found.low < 0.05 < found.high
+
+
+def test_several_arms_share_one_error():
+    _, reference = pools()
+    found = drawn([reference] * 3, reference, 60, 600, seed=9, null=True)
+    assert found.rate == pytest.approx(0.045, abs=0.025)  # without Holm it would be about 0.12
+
+
+def test_a_small_pool_widens_the_interval():
+    small = drawn(*[[side] if k == 0 else side for k, side in enumerate(pools(80))], 60, 800, seed=2)
+    large = drawn(*[[side] if k == 0 else side for k, side in enumerate(pools(8000))], 60, 800, seed=2)
+    assert small.high - small.low > 1.5 * (large.high - large.low)
+
+
+def test_the_wrong_direction_is_no_success():
+    arm, reference = pools(2000, effect=-0.8)
+    found = drawn([arm], reference, 60, 10 * BATCHES, seed=4, toward=(1.0,))
+    assert found.rate == 0.0
+    assert found.opposite > 0.9
+    assert found.high > 0.0
+
+
+def test_drawing_is_deterministic():
+    arm, reference = pools(200)
+    assert drawn([arm], reference, 30, 100, seed=5) == drawn([arm], reference, 30, 100, seed=5)
+
+
+# -- files ------------------------------------------------------------------------------------------
+
+FILE = """
+opiome: 1
+name: sizes
+title: How many patients
+study: compose-1
+candidates:
+  - {label: as published}
+  - label: shorter
+    duration: 4 weeks
+    endpoint: sbm_change
+    window: weeks 3-4
+    analysis: ancova
+    patients: [100, 200]
+"""
+
+
+@pytest.fixture(scope="module")
+def model():
+    from opiome import model as models
+
+    return models.load()
+
+
+def load(tmp_path, text, model):
+    file = tmp_path / "design.yaml"
+    file.write_text(text, encoding="utf-8")
+    return load_design(file, model)
+
+
+def test_a_file_that_can_be_read(tmp_path, model):
+    found = load(tmp_path, FILE, model)
+    assert found.study.name == "compose-1"
+    assert found.seed == found.study.seed
+    assert found.design.candidates[1].patients == (100, 200)
+
+
+WRONG = """
+opiome: 1
+name: sizes
+title: How many patients
+study: compose-1
+alpha: 0.7
+candidates:
+  - {label: one, endpoint: respondr}
+"""
+WORSE = """
+opiome: 1
+name: sizes
+title: How many patients
+study: compose-1
+uncertainty: {parameters: [bowel_habbit]}
+candidates:
+  - {label: one, endpoint: respondr}
+  - {label: one, duration: 4 weeks}
+  - {label: two, analysis: mmrm}
+  - {label: three, arms: {naldemedin: }}
+  - {label: four, arms: {placebo: [placebo]}}
+  - {label: five, arms: {high: [naldemedine 0.9 kg daily]}}
+"""
+
+
+def test_all_problems_are_told_at_once(tmp_path, model):
+    with pytest.raises(StudyError) as caught:
+        load(tmp_path, WRONG, model)
+    assert "alpha" in str(caught.value)
+    with pytest.raises(StudyError) as caught:
+        load(tmp_path, WORSE, model)
+    told = "\n".join(str(problem) for problem in caught.value.problems)
+    for words in (
+        "the model has no parameter 'bowel_habbit'",
+        "Did you mean 'responder'?",
+        "'one' is given twice",
+        "ends after treatment",
+        "the analysis 'mmrm' is not for a proportion",
+        "Did you mean 'naldemedine'?",
+        "'placebo' is the reference",
+        "0.9 kg",
+    ):
+        assert words in told, words
+    assert all(problem.line for problem in caught.value.problems)
+
+
+def test_a_study_that_is_not_there(tmp_path, model):
+    with pytest.raises(StudyError, match=r"there is no study 'compose-11'.*Did you mean 'compose-1'"):
+        load(tmp_path, FILE.replace("compose-1", "compose-11"), model)
+    with pytest.raises(StudyError, match="there is no such file"):
+        load_design(tmp_path / "nothing.yaml", model)
+
+
+def test_a_posterior_of_another_model(tmp_path, model):
+    (tmp_path / "draws.tsv").write_text("edge_nothing\tbowel_habit\n1\t0.04\n", encoding="utf-8")
+    asked = "uncertainty: {posterior: draws.tsv}\ncandidates:"
+    with pytest.raises(StudyError, match="the model has no parameter 'edge_nothing'"):
+        load(tmp_path, FILE.replace("candidates:", asked), model)
+
+
+# -- draws of the model -----------------------------------------------------------------------------
+
+
+def test_edges_exist_as_often_as_their_grade_says(model, tmp_path):
+    found = draws(Uncertainty(draws=400, edges="all"), model, 1, tmp_path)
+    for grade, chance in inclusion().items():
+        gates = model.edges.filter(pl.col("grade") == grade)["gate"].to_list()
+        off = np.mean([[gate in values for gate in gates] for values in found])
+        assert 1 - off == pytest.approx(chance, abs=0.02 if grade in "AB" else 0.06)
+
+
+def test_parameters_spread_between_their_limits(model, tmp_path):
+    name = "colonic_transit_untreated"
+    row = model.parameters.filter(pl.col("id") == name).row(0, named=True)
+    asked = Uncertainty(draws=400, edges="none", parameters=(name,))
+    values = np.array([one[name] for one in draws(asked, model, 1, tmp_path)])
+    assert np.median(values) == pytest.approx(row["value"], rel=0.1)
+    assert values.min() >= row["lower"]
+    assert values.max() <= row["upper"]
+    assert values.std() > 0.1 * row["value"]
+
+
+def test_a_posterior_is_drawn_row_by_row(model, tmp_path):
+    rows = {"bowel_habit": [0.03, 0.05], "edge_opioid_flora": [0.0, 1.0]}
+    pl.DataFrame(rows).write_parquet(tmp_path / "draws.parquet")
+    found = draws(Uncertainty(draws=50, posterior="draws.parquet"), model, 1, tmp_path)
+    pairs = {(one["bowel_habit"], one["edge_opioid_flora"]) for one in found}
+    assert pairs == {(0.03, 0.0), (0.05, 1.0)}
+
+
+def test_a_possible_model_differs_in_what_was_drawn(tiny, study_of):
+    """A model in which the opioid does nothing has nobody who qualifies."""
+    possible = Possible(tiny, {"habit": 0.01})
+    assert possible.parameters.filter(pl.col("id") == "habit")["value"].item() == 0.01
+    assert possible.sha256 == tiny.sha256
+    people = Twins.screened(study_of(), 10, model=possible)
+    assert np.median(people.accepted.cohort.parameters["habit"]) < 0.02
+    with pytest.raises(CohortError):
+        Twins.screened(study_of(screening={"attempts": 2}), 10, model=Possible(tiny, {"habit": 2.0}))
+
+
+# -- a whole comparison -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def loaded(study_of, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("design")
+    pl.DataFrame({"habit": [0.042, 2.0], "block": [0.9, 0.9]}).write_parquet(folder / "draws.parquet")
+    design = Design.model_validate(
+        {
+            "opiome": 1,
+            "name": "tiny",
+            "title": "Which design",
+            "study": "tiny",
+            "pool": 24,
+            "replicates": 100,
+            "uncertainty": {"draws": 3, "posterior": "draws.parquet"},
+            "candidates": [
+                {"label": "as it is", "patients": [20, 40]},
+                {"label": "two weeks", "duration": "2 weeks", "endpoint": "first", "patients": 20},
+                {
+                    "label": "two doses",
+                    "arms": {"naldemedine": None, "low": ["naldemedine 0.05 mg daily"]},
+                    "endpoint": "change",
+                    "analysis": "ancova",
+                    "patients": 20,
+                },
+            ],
+        }
+    )
+    return LoadedDesign(design, study_of(screening={"attempts": 3}), folder)
+
+
+@pytest.fixture(scope="module")
+def compared(loaded, tiny, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("pools")
+    told = []
+    found = compare_designs(
+        loaded, folder, threads=1, model=tiny, progress=lambda *given: told.append(given[0])
+    )
+    return found, folder, told
+
+
+def test_table_of_designs(compared):
+    table = compared[0].table
+    assert table["label"].to_list() == ["as it is", "as it is", "two weeks", "two doses"]
+    assert table["patients"].to_list() == [40, 80, 40, 60]
+    assert table["duration_days"].to_list() == [28, 28, 14, 28]
+    power = table["power"].to_list()
+    assert power[1] >= power[0] > 0
+    assert (table["power_low"] <= table["power"]).all()
+    assert (table["type1"] < 0.2).all()
+    assert table["measure"][3] == "mean difference, adjusted"
+    assert table["arms"][3] == "Naldemedine, low"
+
+
+def test_assurance_counts_models_under_which_nobody_can_be_recruited(compared):
+    found = compared[0]
+    refused = found.draws.filter(pl.col("refused").is_not_null())
+    changed = [json.loads(text)["habit"] for text in refused["changed"]]
+    assert set(changed) == {2.0}
+    assert (refused["power"] == 0).all()
+    assert found.facts["refused"] == refused["draw"].n_unique()
+    for row in found.table.iter_rows(named=True):
+        own = found.draws.filter(
+            (pl.col("candidate") == row["candidate"])
+            & (pl.col("patients_per_arm") == row["patients_per_arm"])
+        )
+        assert row["assurance"] == pytest.approx(own["power"].mean())
+
+
+def test_a_comparison_goes_on_where_it_was(compared, loaded, tiny):
+    found, folder, told = compared
+    assert {"screening", "treatment", "trials", "draws"} <= set(told)
+    files = sorted(path.name for path in (folder / "pools").iterdir())
+    assert len(files) == 4
+    again = []
+    same = compare_designs(
+        loaded, folder, threads=1, model=tiny, progress=lambda *given: again.append(given[0])
+    )
+    assert set(again) == {"trials", "draws"}
+    assert same.table.equals(found.table)
+    assert same.draws.equals(found.draws)
