@@ -14,7 +14,6 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import cerp
 import experiments
 import mouse
 import page
@@ -41,7 +40,6 @@ def stages(people: int, patients: int, cases: Collection[str]) -> Iterator[tuple
     bench = Bench(people)
     for function in experiments.EXPERIMENTS:
         yield function.__name__, function(bench)
-    yield "cerp", cerp.answers(Bench(2 * people))
     yield "mouse", mouse.answers(Bench(1, species="mouse"))
     yield "trials", trials.answers(patients, cases)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import polars as pl
 from bench import interval
 
-from opiome import trial
+from opiome import streams, trial
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 OIC_J = 212
 """People in the study."""
+CERP, DRAWS, LAST_DAY = 130, 400, 28
+"""People in an arm of the study, trials drawn from the simulated one, its last day."""
+CERP_ARMS = ("morphine", "fentanyl")
 ENDPOINTS = {"responder": "responder", "sbm": "sbm_change", "first": "first_sbm"}
 STUDIES = {
     "compose1": ("compose-1", {"naldemedine": "naldemedine", "placebo": "placebo"}),
@@ -40,6 +44,7 @@ def answers(patients: int, cases: Collection[str]) -> Iterator[tuple[str, Answer
     rows = {r["endpoint"]: r for r in results.endpoints.to_dicts()}
     for case, endpoint in FMT.items():
         yield case, _answer(rows[endpoint])
+    yield from _cerp(trial.run(trial.load_study("cerp"), patients=min(patients, CERP)))
     results = trial.run(trial.load_study("first-opioid"), patients=patients)
     rows = {(r["endpoint"], r["arm"]): r for r in results.endpoints.to_dicts()}
     week_before = results.diary.filter(pl.col("day") < 1).group_by("patient").agg(pl.col("spontaneous").sum())
@@ -49,6 +54,27 @@ def answers(patients: int, cases: Collection[str]) -> Iterator[tuple[str, Answer
     yield "oicj_rome_2weeks", _mixed(rows, "rome_iv")
     lower = rows["rome_iv", "laxative"]["estimate"] < rows["rome_iv", "morphine"]["estimate"]
     yield "oicj_laxative", (float(lower),) * 3
+
+
+def _cerp(results: trial.Results) -> Iterator[tuple[str, Answer]]:
+    """Who is no better, how far doses rose, and how often they rise further on fentanyl than on morphine."""
+    rows = {(r["endpoint"], r["arm"]): r for r in results.endpoints.to_dicts()}
+    better = _answer(rows["response", "morphine"])
+    yield "cerp_nonresponse", (100 - better[0], 100 - better[2], 100 - better[1])
+    for arm in CERP_ARMS:
+        yield f"cerp_rise_{arm}", _answer(rows["dose_rise", arm])
+    last, first = (results.diary.filter(pl.col("day") == day) for day in (LAST_DAY, 1))
+    doses = last.join(first, on=("patient", "arm"), suffix="_first").filter(pl.col("ome_first") > 0)
+    rise = {arm: doses.filter(pl.col("arm") == arm).sort("patient") for arm in CERP_ARMS}
+    drawn = {arm: _means((d["ome"] / d["ome_first"]).drop_nulls().to_numpy(), arm) for arm, d in rise.items()}
+    yield "cerp_escalation", (float((drawn["fentanyl"] > drawn["morphine"]).mean()),) * 3
+
+
+def _means(values: np.ndarray, purpose: str) -> np.ndarray:
+    """Means of as many people as were in an arm of CERP, drawn again and again."""
+    draw = np.arange(CERP)[None, :]
+    u = streams.uniform(1, f"qualification/cerp/{purpose}", np.arange(DRAWS)[:, None], draw=draw)
+    return values[(u * len(values)).astype(np.int64)].mean(axis=1)
 
 
 def _answer(row: dict[str, float]) -> Answer:

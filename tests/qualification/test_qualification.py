@@ -10,7 +10,6 @@ import pytest
 HERE = Path(__file__).parents[2] / "qualification"
 sys.path.insert(0, str(HERE))
 
-import cerp  # noqa: E402
 import experiments  # noqa: E402
 import figures  # noqa: E402
 import page  # noqa: E402
@@ -68,19 +67,6 @@ def test_an_experiment_answers_its_cases(function):
     assert found
     assert found.keys() <= CASES.keys()
     assert all(math.isfinite(x) for values in found.values() for x in values)
-
-
-def test_doses_of_cerp_rise_by_whole_strengths_and_only_in_pain(monkeypatch):
-    bench = Bench(6)
-    people = cerp._people(bench)
-    for arm in cerp.ARMS.values():
-        worse, rise = cerp._lived(bench, people, arm)
-        steps = rise * arm.first / arm.strength
-        assert worse.dtype == bool
-        assert (rise >= 0).all()
-        assert steps == pytest.approx(steps.round(), abs=1e-9)
-    monkeypatch.setattr(cerp, "PAIN", 11.0)
-    assert not cerp._lived(bench, people, cerp.ARMS["morphine"])[1].any()
 
 
 def test_the_page_opens_with_the_score_and_counts_what_is_missing_as_a_miss():
