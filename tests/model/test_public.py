@@ -123,6 +123,11 @@ def test_everything_can_be_explained(shipped):
     assert [name for name in names if name not in shipped.explain(name)] == []
 
 
+def test_symbols_are_explained_in_the_words_of_ontologies(shipped):
+    assert {"kind", "subject", "relation", "term", "name"} <= set(shipped.table("annotations").columns)
+    assert "is butyrate (CHEBI:17968)" in " ".join(shipped.explain("right_butyrate").split())
+
+
 def test_mouse_differs_from_human():
     human, mouse = (read_draft(species=species).parameters for species in SPECIES)
     assert human.keys() == mouse.keys()

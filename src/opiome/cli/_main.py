@@ -30,7 +30,7 @@ _COMMANDS = {
     "studies": ("_studies", "studies", "List the studies that come with opiome."),
     "profile": ("_profile", "profile", "Turn stool profiles into virtual patients and a report."),
     "model": ("_model", "model", "Look at the model: its tables, its problems, its names."),
-    "export": ("_export", "export", "Write the model for another program."),
+    "export": ("_export", "export", "Write the model or a study for another program."),
 }
 
 
