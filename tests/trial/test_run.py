@@ -11,6 +11,7 @@ import pytest
 
 from opiome import trial
 from opiome.errors import CohortError, ResultsError, StudyError
+from opiome.trial import _screen
 
 FRAMES = ("patients", "bands", "diary", "movements", "endpoints", "contrasts", "nodes")
 
@@ -333,3 +334,16 @@ def test_medians_that_are_not_reached_are_empty(tiny, study_of):
     )  # fmt: skip
     assert all(value is None or math.isfinite(value) for value in made.endpoints["estimate"])
     assert made.endpoints["estimate"].null_count() > 0
+
+
+def test_only_the_first_patients_are_kept_day_by_day(tiny, study_of, results, monkeypatch):
+    """Diaries and endpoints are everybody's; bands are those of a trial of the first patients alone."""
+    monkeypatch.setattr(_screen, "PICTURED", 15)
+    study = study_of()
+    lean = trial.run(study, model=tiny, threads=1, chunk=17)
+    for name in ("patients", "diary", "movements", "endpoints", "contrasts"):
+        assert getattr(lean, name).equals(getattr(results, name)), name
+    monkeypatch.undo()
+    small = trial.run(study, 15, model=tiny, threads=1)
+    assert lean.bands.equals(small.bands)
+    assert lean.nodes.equals(small.nodes)

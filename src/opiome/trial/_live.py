@@ -39,7 +39,9 @@ class Group:
     Attributes:
         patients: patient numbers, shape (n,).
         diary: their diaries, of the whole length of the trial.
-        means: daily means of the recorded observables, shape (n, days, k), NaN once a patient has left.
+        means: daily means of the recorded observables, NaN once a patient has left; shape (m, days, k), where
+            the first m patients are those of whom they are kept. ``days`` are those of the run-in until
+            :meth:`lengthen`.
         present: whether each one is still in the trial, shape (n,).
         bowel: the state of their evacuation; None before the first day.
     """
@@ -56,16 +58,28 @@ class Group:
         return cls(
             patients=patients,
             diary=Diary.blank(patients, lead, days),
-            means=np.full((len(patients), days, observables), np.nan, dtype=np.float32),
+            means=np.full((len(patients), lead, observables), np.nan, dtype=np.float32),
             present=np.ones(len(patients), dtype=bool),
         )
 
+    def lengthen(self) -> None:
+        """Make room for the means of everybody on all days of the diary."""
+        kept, lead, observables = self.means.shape
+        shape = (*self.diary.recorded.shape, observables)
+        means = np.full(shape, np.nan, dtype=np.float32)
+        means[:kept, :lead] = self.means
+        self.means = means
+
+    def keep_means(self, patients: int) -> None:
+        """Forget the means of all but the first so many patients."""
+        self.means = self.means[:patients].copy()
+
     def take(self, rows: NDArray[np.intp]) -> Group:
-        """Copies of some patients (positions)."""
+        """Copies of some patients (positions, ascending where not everybody's means are kept)."""
         return Group(
             self.patients[rows],
             self.diary.take(rows),
-            self.means[rows],
+            self.means[rows[rows < len(self.means)]],
             self.present[rows],
             self.bowel.take(rows) if self.bowel else None,
         )

@@ -210,7 +210,7 @@ class _Collected:
             arm,
             nodes,
             group.means,
-            untreated=setting.watch.untreated(setting.program, cohort),
+            untreated=setting.watch.untreated(setting.program, cohort.take(np.arange(len(group.means)))),
             outputs=setting.watch.names,
             lead=setting.lead,
         )

@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from opiome.trial._schema import Study
     from opiome.trial._setting import Setting
 
-__all__ = ["Accepted", "screen", "through_run_in"]
+__all__ = ["PICTURED", "Accepted", "screen", "through_run_in"]
 
 _SPARE = 1.15  # candidates simulated beyond those that the rate so far calls for
 _LEAST = 32
+PICTURED = 2000
+"""Observables are kept day by day of the first so many patients for each arm; bands are drawn from them."""
 
 
 @dataclass
@@ -95,6 +97,7 @@ def screen(setting: Setting, needed: int, progress: Callable[[int], None]) -> Ac
         wanted = int((needed - found) / rate * _SPARE) + 1
         n = min(max(wanted, _LEAST), setting.chunk, limit - first)
         tried.append(_try(setting, first, n))
+        tried[-1].group.keep_means(max(PICTURED * len(setting.study.arms) - found, 0))
         first += n
         found += len(tried[-1].cohort)
         progress(min(found, needed))

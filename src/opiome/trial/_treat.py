@@ -64,18 +64,21 @@ def treat(
         protocol=Protocol(setting, cohort, taking, arm, prescribed),
     )
     days = range(setting.lead, setting.days)
+    kept = len(group.means)
+    group.lengthen()
     live(ensemble, group, days, rules, watch=setting.watch, day_done=day_done, hourly=hourly)
     if lived is not None:
         lived.append(ensemble)
     group.diary.weights = cohort.weights
     group.diary.measured = _measured(setting, group)
+    group.keep_means(kept)
     return group, np.asarray(ensemble.outcome, dtype=np.int64)
 
 
 def _measured(setting: Setting, group: Group) -> dict[str, NDArray[np.float32]]:
     """The daily means of the observables that an endpoint asks for, shape (n, days) each."""
     wanted = {e.params.observable for e in setting.study.endpoints if e.rule == "measured"}
-    return {name: group.means[:, :, setting.watch.names.index(name)] for name in sorted(wanted)}
+    return {name: group.means[:, :, setting.watch.names.index(name)].copy() for name in sorted(wanted)}
 
 
 def _nonspecific_effect(setting: Setting, patients: NDArray[np.int64]) -> NDArray[np.float64]:
