@@ -96,11 +96,9 @@ class Case:
 def _table(file: Path, variables: tuple[str, ...]) -> np.ndarray:
     """The expected values (times, variables), in the order of ``variables``."""
     lines = [line for line in file.read_text("utf-8").splitlines() if line.strip(" ,")]
-    head = [h.strip().strip('"') for h in lines[0].split(",")]
-    rows = np.array([[float(v) for v in line.split(",")[: len(head)]] for line in lines[1:]])
-    if set(variables) <= set(head):
-        return rows[:, [head.index(v) for v in variables]]
-    return rows[:, 1 : 1 + len(variables)]
+    head = [h.strip().strip('"') for h in lines[0].split(",")][1:]  # the first column is the time
+    rows = np.array([[float(v) for v in line.split(",")[1 : 1 + len(head)]] for line in lines[1:]])
+    return rows[:, [head.index(v) for v in variables]] if set(variables) <= set(head) else rows
 
 
 def verdict(case: Case) -> tuple[str, str]:

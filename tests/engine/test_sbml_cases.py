@@ -271,7 +271,8 @@ SUBMODELS = """<?xml version="1.0" encoding="UTF-8"?>
 <comp:submodel comp:id="a" comp:modelRef="one"/><comp:submodel comp:id="b" comp:modelRef="one"/>
 </comp:listOfSubmodels></model>
 <comp:listOfModelDefinitions><comp:modelDefinition id="one">
-<listOfParameters><parameter id="x" value="2" constant="false"/><parameter id="k" value="0.5" constant="true"/>
+<listOfParameters>
+<parameter id="x" value="2" constant="false"/><parameter id="k" value="0.5" constant="true"/>
 </listOfParameters><listOfRules><rateRule variable="x"><math xmlns="http://www.w3.org/1998/Math/MathML">
 <apply><times/><apply><minus/><ci>k</ci></apply><ci>x</ci></apply></math></rateRule></listOfRules>
 </comp:modelDefinition></comp:listOfModelDefinitions></sbml>"""

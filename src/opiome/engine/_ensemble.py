@@ -49,8 +49,10 @@ class Ensemble:
         threads: int,
         signed: NDArray[np.bool_],
         budget: int,
+        gpu: bool = False,
     ) -> None:
         n = len(states)
+        self._gpu = gpu
         self.program, self.time, self.states = program, 0.0, states
         self.threads = max(1, threads)
         self.outcome = np.where(np.isfinite(states).all(axis=1), Outcome.OK, Outcome.IMPOSSIBLE_PARAMETERS)
@@ -222,19 +224,23 @@ class Ensemble:
             np.empty(0) if at is None else np.ascontiguousarray(np.asarray(at, dtype=np.float64).reshape(-1))
         )
         self._check_times(until, times)
-        from opiome.engine import _driver
-
         p, n = self.program, len(self)
         common, own, begin = self._window(until)
         slots = np.full(7 * len(p.states) + 1, -1, np.int64)
         for i, kind in enumerate(self._kinds):
             slots[kind] = i
+        guard = np.where(self._signed, -np.inf, GUARD)
+        if self._gpu:
+            values = p._cuda.advance(self, until, times, (common, own, begin), slots=slots, guard=guard)
+            self.time = float(until)
+            return Block(times, values, self.outcome.copy())
+        from opiome.engine import _driver
+
         values = np.empty((n, len(times), len(p.outputs)))
         code = np.array(
             [p._code.address(k) for k in ("prep", "step", "accept", "obs", "watch", "affect", "dense")],
             np.int64,
         )
-        guard = np.where(self._signed, -np.inf, GUARD)
         ns, ni = len(p.states), len(self._inputs)
         rows = 8 + 4 * ns + p._slots + ni + len(p.outputs) + 2 * (ns // 8 + 1) + ni // 8 + 1
         rows += (

@@ -15,6 +15,7 @@ from opiome.errors import EngineError, InputError, Problem, nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from opiome.engine._cuda import Kernel
     from opiome.engine._ensemble import Ensemble
     from opiome.engine._events import EventTable
     from opiome.engine._kernels import Kernels
@@ -146,6 +147,13 @@ class Program:
             found = {"prepared": kernels.layout.prepared}, binary
             _cache.store(name, *found)
         return Code(found[1]), found[0]
+
+    @cached_property
+    def _cuda(self) -> Kernel:
+        """The device code, compiled when first needed."""
+        from opiome.engine._cuda import Kernel
+
+        return Kernel(self)
 
     @property
     def _slots(self) -> int:
@@ -397,6 +405,7 @@ class Program:
         threads: int = 1,
         signed: Sequence[str] = (),
         budget: int = 20_000,
+        device: str = "cpu",
     ) -> Ensemble:
         """Patients at time 0, ready to advance.
 
@@ -412,11 +421,14 @@ class Program:
             threads: threads to use; they do not change a bit of the result.
             signed: states that may be negative; states that start below zero are taken to be.
             budget: most steps between two events.
+            device: ``cpu``, ``gpu`` (CUDA), or ``auto``: a GPU if there is one. The CPU's bits are promised.
 
         Raises:
+            EngineError: ``gpu`` where there is none, with what is missing.
             InputError: unknown or non-finite parameters, with patient and field.
             DoseError: an event table that cannot be right; all problems at once.
         """
+        from opiome.engine._cuda import choose
         from opiome.engine._ensemble import Ensemble
 
         if start is not None and n is None and np.ndim(start) == 2:  # noqa: PLR2004 - a table
@@ -449,4 +461,5 @@ class Program:
             threads=threads,
             signed=self._mask(signed),
             budget=budget,
+            gpu=choose(device, self),
         )

@@ -382,8 +382,8 @@ class Reader:
             rate = g.sub(rate, g.mul(t.symbol(name), t.rate(home)))
         elif home in self.assignments:
             raise UnsupportedSbmlError(
-                f"rateOf(`{name}`): its compartment `{home}` follows an assignment rule ({self._where(home)}); "
-                "write the derivative out"
+                f"rateOf(`{name}`): its compartment `{home}` follows an assignment rule "
+                f"({self._where(home)}); write the derivative out"
             )
         return g.div(rate, t.symbol(home))
 

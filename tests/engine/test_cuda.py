@@ -1,0 +1,142 @@
+"""The device code in numba's CUDA simulator against the lanes. No GPU is needed, and none was used."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from opiome import engine
+from opiome.errors import EngineError
+
+SCRIPT = """
+import json, sys
+import numpy as np
+from opiome import engine
+
+case = json.loads(sys.stdin.read())
+program = engine.compile(case["model"], outputs=case["outputs"], method=case["method"])
+events = engine.EventTable.from_rows(case["events"])
+parameters = {name: np.array(values) for name, values in case["parameters"].items()}
+answers = []
+for device in ("cpu", "gpu"):
+    run = program.ensemble(parameters, n=case["n"], events=events, rtol=case["rtol"], device=device,
+                           budget=case.get("budget", 20_000))
+    blocks, begin = [], 0.0
+    for until in case["visits"]:
+        blocks.append(run.advance(until, at=np.linspace(begin, until, 9)).values)
+        begin = until
+    answers.append((np.concatenate(blocks, axis=1), run.states, run.steps, run.failures))
+(mine, ends, steps, failed), (values, states, again, failures) = answers
+size = np.nanmax(np.abs(mine), axis=(0, 1)) + 1e-300
+print(json.dumps({
+    "error": float(np.nanmax(np.abs(values - mine) / size)),
+    "ends": float(np.nanmax(np.abs(states - ends) / (np.nanmax(np.abs(ends), axis=0) + 1e-300))),
+    "same": bool(np.array_equal(np.isnan(values), np.isnan(mine))),
+    "steps": [steps.tolist(), again.tolist()],
+    "failed": [[[f.patient, f.time, f.state, f.outcome.name] for f in found] for found in (failed, failures)],
+    "finite": int(np.isfinite(mine).sum()),
+}))
+"""
+DOSES = [
+    {"TIME": 3.0, "CMT": "depot", "AMT": 900.0, "II": 12.0, "ADDL": 6},
+    {"TIME": 8.0, "CMT": "central", "AMT": 300.0, "DUR": 9.0, "ID": 1},
+    {"TIME": 9.0, "CMT": "central", "AMT": 80.0, "RATE": 20.0},
+    {"TIME": 10.0, "EVID": 3, "ID": 2},
+    {"TIME": 11.0, "EVID": 2, "CMT": "CL", "AMT": 5.0, "ID": 0},
+]
+FAILING = """
+k = 1; blow = 0; sink = 0; freq = 0
+x = 1; x' = -k * x + blow * x^2
+y = 1; y' = 0.5 - sink - 0.1 * y
+z = 1; z' = 0.1 - 0.1 * z * (1 + freq * sin(freq * time))
+"""
+FUNCTIONS = """
+x = 0.3; x' = 0.1 * cos(time);  p = 1.7; q = 2.2
+o1 := exp(x) + exp(-300*x); o2 := ln(x) + log10(x);  o3 := sqrt(x) + x^0.25 + x^(-3) + x^p
+o4 := sin(x) + tan(x) + arcsin(x/9) + arccos(x/9) + arctan(x) + tanh(x);  o5 := floor(30*x) + abs(x - 0.32)
+o6 := min(x, p, 1) + max(x, p);  o7 := piecewise(1, x < 0.35 && x > 0.2, 2, x >= 2 || x == 0.3, 3)
+o8 := (p*x)^q/((p*x)^q + q^q);  o9 := piecewise(x^2, !(x > 0.35), 5);  o10 := piecewise(p, q > 2, x)
+"""
+
+
+def in_simulator(**case):
+    case = {"method": "rodas4", "events": [], "parameters": {}, "n": None, "rtol": 1e-4, **case}
+    answer = subprocess.run(
+        [sys.executable, "-c", SCRIPT], input=json.dumps(case), capture_output=True, text=True, check=False,
+        env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1"},
+    )  # fmt: skip
+    assert answer.returncode == 0, answer.stderr
+    found = json.loads(answer.stdout)
+    assert found["steps"][0] == found["steps"][1]
+    assert found["same"]
+    assert found["finite"] > 0
+    return found
+
+
+@pytest.mark.parametrize("method", ["rodas4", "rodas5p"])
+def test_doses_resets_and_visits(gut, method):
+    names = ["central", "tone", "memory", "bugs", "marker", "score"]
+    found = in_simulator(
+        model=gut, outputs=names, method=method, events=DOSES, parameters={"CL": [8.0, 12.0, 16.0]},
+        visits=[9.5, 10.0, 24.0],
+    )  # fmt: skip
+    assert found["error"] <= 1e-10
+    assert found["ends"] <= 1e-10
+    assert found["failed"] == [[], []]
+
+
+def test_every_function(sbml):
+    names = [f"o{k}" for k in range(1, 11)]
+    found = in_simulator(model=sbml(FUNCTIONS), outputs=names, visits=[6.0], n=2, rtol=1e-6)
+    assert found["error"] <= 1e-10
+
+
+def test_stiff_kinetics(sbml):
+    text = "a = 1; b = 0; c = 0; a' = -0.04*a + 1e4*b*c; b' = 0.04*a - 1e4*b*c - 3e7*b^2; c' = 3e7*b^2"
+    found = in_simulator(model=sbml(text), outputs=["a", "b", "c"], visits=[1.0, 1e4], n=1, rtol=1e-6)
+    assert found["error"] <= 1e-10
+
+
+def test_outcomes(sbml):
+    parameters = {"blow": [0.0, 5.0, 0.0, 0.0], "sink": [0.0, 0.0, 0.9, 0.0], "freq": [0.0, 0.0, 0.0, 3000.0]}
+    found = in_simulator(
+        model=sbml(FAILING), outputs=["x", "y", "z"], parameters=parameters, visits=[10.0, 20.0], rtol=1e-6,
+        budget=600,
+    )  # fmt: skip
+    cpu, gpu = found["failed"]
+    assert [f[0] for f in cpu] == [1, 2, 3]
+    assert [[f[0], *f[2:]] for f in gpu] == [[f[0], *f[2:]] for f in cpu]
+    # where 600 steps end is the sum of their lengths, each the root of an error that rounding has touched
+    assert [f[1] for f in gpu] == pytest.approx([f[1] for f in cpu], rel=1e-8)
+    assert found["error"] <= 1e-10
+
+
+@pytest.mark.slow
+def test_own_model_for_a_while():
+    from opiome import model
+
+    names = ["opioid_central", "butyrate_flux", "bm_rate"]
+    dose = {"TIME": 0.1, "CMT": "opioid_depot", "AMT": 60_000.0}
+    found = in_simulator(model=model.load().sbml, outputs=names, events=[dose], n=1, visits=[0.3])
+    assert found["error"] <= 1e-10
+    assert found["ends"] <= 1e-10
+
+
+def test_without_a_device(gut, sbml, monkeypatch):
+    from opiome.engine import _cuda
+
+    monkeypatch.setattr(_cuda, "missing", lambda: "no CUDA device was found")
+    program = engine.compile(gut)
+    with pytest.raises(EngineError, match=r"cannot run on a GPU: no CUDA device was found; use device='cpu'"):
+        program.ensemble({}, device="gpu")
+    with pytest.raises(EngineError, match="device is `tpu`; give one of cpu, gpu, auto"):
+        program.ensemble({}, device="tpu")
+    assert program.ensemble({}, device="auto").advance(1.0).outcome.tolist() == [0]
+    monkeypatch.setattr(_cuda, "missing", lambda: "")
+    triggered = engine.compile(sbml("x = 5; x' = -x; E: at x < 2: x = 4"))
+    with pytest.raises(EngineError, match=r"SBML events .* on the CPU only"):
+        triggered.ensemble({}, device="gpu")
