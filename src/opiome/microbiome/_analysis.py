@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from opiome.errors import Problem, ProfileError
+from opiome.microbiome._contrasts import contrast_table, contrasts
 from opiome.microbiome._distances import aitchison, bray_curtis, permanova, principal_coordinates
 from opiome.microbiome._guilds import GuildTable, map_guilds
 from opiome.microbiome._load import Load, measured_load
@@ -158,6 +159,9 @@ class Analysis:
             [vars_of(flag) for flag in self.flags], schema=["sample", "flag", "detail"], orient="row"
         )
         flags.write_csv(folder / "flags.tsv", separator="\t")
+        compared = contrasts(self)
+        if compared:
+            contrast_table(compared).write_csv(folder / "contrasts.tsv", separator="\t")
         found = changes(self)
         if found is not None:
             found.write_parquet(folder / "changes.parquet")

@@ -264,7 +264,9 @@ def ordination(
                 f'stroke="{INK}" stroke-width="1.3"',
             )
         if len(samples) <= _NAMED:
-            picture.text(place[i, 0] + 8, place[i, 1] + 4, sample[:18], size=11.5)
+            inward = place[i, 0] > left + 0.75 * width  # a name at the right edge stands left of its dot
+            x = place[i, 0] + (-8 if inward else 8)
+            picture.text(x, place[i, 1] + 4, sample[:18], size=11.5, anchor="end" if inward else "start")
     if len(order) > 1:
         for k, group in enumerate(order):
             x, y = place[[g == group for g in groups or ()]].mean(axis=0)

@@ -236,4 +236,6 @@ def _reason(row: Assignment | None, lineage: Lineage) -> str:
         if not lineage.bacterial:
             return "not a bacterium"
         return "not in the table" if lineage.genus else f"named to {lineage.rank} only"
-    return row.note if not any(row.shares) else ""
+    if any(row.shares):
+        return ""
+    return row.note.replace("by its family", "metabolism of its family not known:")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from opiome.microbiome import _figures as figures
+from opiome.microbiome._contrasts import contrasts
 from opiome.microbiome._measures import definitions
 from opiome.microbiome._profile import GUILDS
 from opiome.microbiome._quality import FLAGS
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from opiome.microbiome._analysis import Analysis
+    from opiome.microbiome._guilds import GuildTable
     from opiome.microbiome._resample import GuildDistribution
 
 __all__ = ["write_report"]
@@ -85,6 +87,44 @@ def _summary(analysis: Analysis) -> list[dict[str, str]]:
     return out
 
 
+def _contrast_rows(analysis: Analysis) -> dict[str, Any] | None:
+    """Groups against the reference group: one line for each guild and measure, a pair of cells for each."""
+    found = contrasts(analysis)
+    if not found:
+        return None
+    names = guild_names()
+    groups = list(dict.fromkeys((one.group, one.people) for one in found))
+    lines: dict[str, dict[str, Any]] = {}
+    for one in found:
+        guild = one.quantity in GUILDS
+        share = guild or one.quantity == "akkermansia"
+        line = lines.setdefault(
+            one.quantity,
+            {
+                "label": f"{one.label} {names[one.label]}" if guild else one.label,
+                "colour": figures.COLOURS[one.label] if guild else "",
+                "base": _short(one.reference_value, percent=share),
+                "cells": {},
+            },
+        )
+        line["cells"][one.group] = {
+            "value": _short(one.value, percent=share),
+            "effect": f"x {one.effect:.2f}" if guild else "",
+            "q": "< 0.001" if one.q < 0.001 else f"{one.q:.3f}",  # noqa: PLR2004 (as printed)
+            "sure": one.q < 0.05,  # noqa: PLR2004 (as usual)
+        }
+    return {
+        "reference": found[0].reference,
+        "reference_people": found[0].reference_people,
+        "groups": groups,
+        "lines": list(lines.values()),
+    }
+
+
+def _short(value: float, *, percent: bool) -> str:
+    return f"{100 * value:.2g} %" if percent else f"{value:.2f}"
+
+
 def _flag_rows(analysis: Analysis) -> list[dict[str, str]]:
     by_flag: dict[str, list[str]] = {}
     for flag in analysis.flags:
@@ -106,6 +146,17 @@ def _flag_rows(analysis: Analysis) -> list[dict[str, str]]:
     ]
 
 
+def checked(guilds: GuildTable, grades: tuple[str, ...]) -> float:
+    """The share of the abundance in guilds that rows of these grades of evidence place."""
+    import polars as pl
+
+    placed = guilds.taxa.filter(pl.col("guild") != "none")
+    total = float(placed["mean"].sum())
+    return (
+        float(placed.filter(pl.col("evidence").is_in(list(grades)))["mean"].sum()) / total if total else 0.0
+    )
+
+
 def write_report(
     analysis: Analysis, path: Path, cohort: pl.DataFrame, distribution: GuildDistribution | None
 ) -> None:
@@ -125,7 +176,10 @@ def write_report(
         "n": len(profile.samples),
         "people": len(set(analysis.subjects)),
         "accepted": int(analysis.accepted.sum()),
-        "format": profile.format,
+        "format": {"plain table": "a plain table", "BIOM": "a BIOM table"}.get(
+            profile.format,
+            f"{profile.format} output" if profile.format in {"MetaPhlAn", "Bracken"} else profile.format,
+        ),
         "kind": "reads" if profile.kind == "counts" else "fractions",
         "depth": None
         if profile.kind != "counts"
@@ -139,7 +193,9 @@ def write_report(
         "min_depth": f"{analysis.min_depth:g}",
         "version": guilds.version,
         "reference": analysis.reference,
-        "load": analysis.load is not None,
+        "load": analysis.load.told if analysis.load is not None else "",
+        "contrasts": _contrast_rows(analysis),
+        "read": f"{100 * checked(guilds, ('seen', 'derived')):.0f}",
         "bars": figures.guild_bars(profile.samples, guilds.fractions, analysis.groups, guild_names()),
         "summary": _summary(analysis),
         "no_guild": figures.NO_GUILD,
