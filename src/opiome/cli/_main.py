@@ -25,6 +25,7 @@ MOST_TOLD = 50
 _COMMANDS = {
     "run": ("_run", "run", "Simulate a study and write its report."),
     "knockout": ("_knockout", "knockout", "Rank the arrows of the map that a study hinges on."),
+    "design": ("_design", "design", "Compare candidate designs: power, assurance, errors."),
     "validate": ("_validate", "validate", "Run the library of published trials beside their results."),
     "lint": ("_studies", "lint", "Check a study file."),
     "studies": ("_studies", "studies", "List the studies that come with opiome."),

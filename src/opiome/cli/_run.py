@@ -27,6 +27,8 @@ _PHASES = {
     "screening": "Screening patients",
     "treatment": "Treating patients",
     "endpoints": "Counting endpoints",
+    "trials": "Drawing trials",
+    "draws": "Other possible models",
 }
 
 

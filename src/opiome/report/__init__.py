@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from opiome.report._biology_pages import biology_pages
+    from opiome.report._design import design_html, design_summary
     from opiome.report._knockout import knockout_html, knockout_summary
     from opiome.report._page import html
     from opiome.report._picture import picture
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "biology_pages",
+    "design_html",
+    "design_summary",
     "html",
     "knockout_html",
     "knockout_summary",
@@ -28,6 +31,8 @@ __all__ = [
 
 _HOMES = {
     "biology_pages": "opiome.report._biology_pages",
+    "design_html": "opiome.report._design",
+    "design_summary": "opiome.report._design",
     "html": "opiome.report._page",
     "knockout_html": "opiome.report._knockout",
     "knockout_summary": "opiome.report._knockout",

@@ -44,9 +44,9 @@ class Designs:
 
     Attributes:
         table: one row for each candidate and size: ``candidate label arms endpoint endpoint_label unit kind
-            analysis measure duration_days patients_per_arm patients power power_low power_high opposite type1
-            type1_low type1_high assurance assurance_low assurance_high effect effect_low effect_high``. Rates
-            are fractions; effects have the endpoint's unit (per cent for shares).
+            analysis measure duration_days patients_per_arm patients power power_low power_high opposite
+            nominal type1 type1_low type1_high assurance assurance_low assurance_high effect effect_low
+            effect_high``. Rates are fractions; effects have the endpoint's unit (per cent for shares).
         draws: one row for each draw of the model, candidate and size: ``draw candidate patients_per_arm power
             effect changed refused``; ``changed`` is the JSON of the parameters that differ.
         facts: hashes, seed, pool, replicates, people lost.
@@ -171,6 +171,7 @@ def _base_rows(
                     "power_high": under.high,
                     "opposite": under.opposite,
                     "type1": null.rate,
+                    "nominal": design.alpha,
                     "type1_low": null.low,
                     "type1_high": null.high,
                     "effect": scale * under.effect,
@@ -252,7 +253,7 @@ def _assurance(rows: list[dict[str, Any]], draw_rows: list[dict[str, Any]]) -> N
 _TABLE = (
     "candidate:i label:s arms:s endpoint:s endpoint_label:s unit:s kind:s analysis:s measure:s"
     " duration_days:i patients_per_arm:i patients:i power power_low power_high opposite"
-    " type1 type1_low type1_high assurance assurance_low assurance_high effect effect_low effect_high"
+    " nominal type1 type1_low type1_high assurance assurance_low assurance_high effect effect_low effect_high"
 )
 _DRAWS = "draw:i candidate:i patients_per_arm:i power effect changed:s refused:s"
 
