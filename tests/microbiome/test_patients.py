@@ -7,8 +7,16 @@ import polars as pl
 import pytest
 
 from opiome.errors import CohortError, ProfileError
-from opiome.microbiome import GUILDS, analyse, fit_distribution, read_cohort
-from opiome.microbiome._patients import COMPOSITION, changes
+from opiome.microbiome import (
+    GUILDS,
+    analyse,
+    fit_distribution,
+    guild_changes,
+    read_changes,
+    read_cohort,
+)
+from opiome.microbiome._changes import changes
+from opiome.microbiome._patients import COMPOSITION
 
 
 def test_one_patient_per_sample_keeps_people_together(made, write, tmp_path):
@@ -194,3 +202,27 @@ def test_a_cohort_file_that_is_wrong(genera, tmp_path):
     ):
         with pytest.raises(CohortError, match=match):
             read_cohort(tmp_path / f"{name}.parquet")
+
+
+def test_pairs_of_samples_are_read_back_and_compare_with_simulated_masses(made, write, tmp_path):
+    """Observed and simulated changes are the same function, of fractions or of masses."""
+    table, told = made.people(write)
+    out = analyse(table, metadata=told).write(tmp_path / "out")
+    pairs = read_changes(out / "changes.parquet")
+    assert pairs.height == 24
+    assert pairs["time_after"].to_list() == [1.0] * 24
+    cohort = read_cohort(out / "cohort.parquet")
+    by_sample = {row[0]: np.array(row[1:]) for row in cohort.select("sample", *COMPOSITION).iter_rows()}
+    before = np.array([by_sample[name] for name in pairs["sample_before"]])
+    after = np.array([by_sample[name] for name in pairs["sample_after"]])
+    observed = pairs.select([f"log2_{guild}" for guild in GUILDS]).to_numpy()
+    np.testing.assert_allclose(guild_changes(14.0 * before, 7.0 * after), observed, atol=1e-9)
+    doubled = guild_changes(np.ones(7), np.array([2.0, 1, 1, 1, 1, 1, 1]))
+    np.testing.assert_allclose(doubled, [6 / 7] + [-1 / 7] * 6)
+    with pytest.raises(ProfileError, match="a guild is not above 0"):
+        guild_changes(np.zeros(7), np.ones(7))
+    pairs.drop("log2_G3").write_parquet(tmp_path / "short.parquet")
+    pairs.with_columns(log2_G3=pl.lit(9.0)).write_parquet(tmp_path / "wrong.parquet")
+    for name, match in (("short", "no column log2_G3"), ("wrong", "sum to"), ("nowhere", "cannot be read")):
+        with pytest.raises(ProfileError, match=match):
+            read_changes(tmp_path / f"{name}.parquet")

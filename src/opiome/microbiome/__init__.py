@@ -6,7 +6,7 @@
     cohort file
 
 ``analyse(...)`` does all of it, ``Analysis.write(folder)`` keeps it; ``read_cohort(path)`` is how a study
-reads it back.
+reads it back, and ``read_changes(path)`` how a calibration reads pairs of samples.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from opiome.microbiome._analysis import Analysis, BatchEffect, analyse
+    from opiome.microbiome._changes import guild_changes, read_changes
     from opiome.microbiome._guilds import GuildTable, guild_map, map_guilds
     from opiome.microbiome._measures import Reference, measures, shipped_reference
     from opiome.microbiome._metadata import Metadata, read_metadata
@@ -37,9 +38,11 @@ __all__ = [
     "Toposcore",
     "analyse",
     "fit_distribution",
+    "guild_changes",
     "guild_map",
     "map_guilds",
     "measures",
+    "read_changes",
     "read_cohort",
     "read_metadata",
     "read_profile",
@@ -49,6 +52,7 @@ __all__ = [
 
 _HOME = {
     "_analysis": ("Analysis", "BatchEffect", "analyse"),
+    "_changes": ("guild_changes", "read_changes"),
     "_guilds": ("GuildTable", "guild_map", "map_guilds"),
     "_measures": ("Reference", "measures", "shipped_reference"),
     "_metadata": ("Metadata", "read_metadata"),

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from opiome.errors import Problem, ProfileError
+from opiome.microbiome._changes import changes
 from opiome.microbiome._contrasts import contrast_table, contrasts
 from opiome.microbiome._distances import aitchison, bray_curtis, permanova, principal_coordinates
 from opiome.microbiome._guilds import GuildTable, map_guilds
 from opiome.microbiome._load import Load, measured_load
 from opiome.microbiome._measures import Reference, measures, reference_from, shipped_reference
 from opiome.microbiome._metadata import Metadata, number, read_metadata
-from opiome.microbiome._patients import changes, drawn_patients, sample_patients
+from opiome.microbiome._patients import drawn_patients, sample_patients
 from opiome.microbiome._profile import GUILDS, Profile
 from opiome.microbiome._quality import Flag, quality, refuse_other_sites
 from opiome.microbiome._read import read_profile

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from opiome.errors import CohortError, Problem, ProfileError
-from opiome.microbiome._logratio import clr, ilr, ilr_inverse, replace_zeros
+from opiome.microbiome._logratio import ilr, ilr_inverse, replace_zeros
 from opiome.microbiome._measures import person_means
 from opiome.microbiome._metadata import number
 from opiome.microbiome._profile import GUILDS
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from opiome.microbiome._load import Load
     from opiome.microbiome._resample import GuildDistribution
 
-__all__ = ["changes", "drawn_patients", "read_cohort", "sample_patients"]
+__all__ = ["drawn_patients", "read_cohort", "sample_patients"]
 
 COMPOSITION = tuple(f"composition_{guild}" for guild in GUILDS)
 _SUM_TOLERANCE = 1e-6
@@ -123,63 +123,6 @@ def drawn_patients(distribution: GuildDistribution, n: int, seed: int) -> pl.Dat
             **{f"observed_{guild}": drawn[:, k] for k, guild in enumerate(GUILDS)},
         }
     )
-
-
-def changes(analysis: Analysis) -> pl.DataFrame | None:
-    """From each person's first accepted sample to every later one, for calibration; None without times.
-
-    ``log2_G*`` is the change of a guild against the geometric mean of all seven (centred log-ratios, in
-    doublings). With a load, ``log2_load`` is the change of all bacteria and ``log2_amount_G*`` that of each
-    guild in cells; empty where one of the two samples has none.
-    """
-    import polars as pl
-
-    if analysis.times is None:
-        return None
-    rows = np.flatnonzero(analysis.accepted)
-    whole = replace_zeros(analysis.guilds.composition[rows], analysis.profile.detection[rows])
-    y = clr(whole) / np.log(2.0)
-    amounts = None if analysis.load is None else np.log2(whole * analysis.load.values[rows][:, None])
-    by_person: dict[str, list[int]] = {}
-    for k, row in enumerate(rows):
-        if analysis.times[row] is not None:
-            by_person.setdefault(analysis.subjects[row], []).append(k)
-    watched = [
-        name
-        for name in ("shannon", "akkermansia", "toposcore", "dysbiosis")
-        if name in analysis.measures.columns
-    ]
-    values = {name: analysis.measures[name].to_list() for name in watched}
-    out = []
-    for person, own in by_person.items():
-        before, *after = sorted(own, key=lambda k: (analysis.times[rows[k]], k))  # type: ignore[index]
-        for k in after:
-            a, b = int(rows[before]), int(rows[k])
-            if analysis.times[a] == analysis.times[b]:
-                continue
-            line: dict[str, object] = {
-                "subject": person,
-                "sample_before": analysis.profile.samples[a],
-                "sample_after": analysis.profile.samples[b],
-                "time_before": analysis.times[a],
-                "time_after": analysis.times[b],
-            }
-            line |= {f"log2_{guild}": float(y[k, g] - y[before, g]) for g, guild in enumerate(GUILDS)}
-            if amounts is not None:
-                load = np.log2(analysis.load.values) if analysis.load else np.zeros(len(analysis.accepted))
-                line |= {"log2_load": _known(load[b] - load[a])}
-                line |= {
-                    f"log2_amount_{guild}": _known(amounts[k, g] - amounts[before, g])
-                    for g, guild in enumerate(GUILDS)
-                }
-            for name in watched:
-                line |= {f"{name}_before": values[name][a], f"{name}_after": values[name][b]}
-            out.append(line)
-    return pl.DataFrame(out, infer_schema_length=None) if out else None
-
-
-def _known(value: float) -> float | None:
-    return float(value) if np.isfinite(value) else None
 
 
 def read_cohort(path: str | os.PathLike[str]) -> pl.DataFrame:
