@@ -65,6 +65,7 @@ class Ensemble:
         self._what = np.full(n, -1)  # the state that a failure is about
         for p in np.flatnonzero(self.outcome):
             self._what[p] = np.argmin(np.isfinite(states[p]))
+            states[p] = np.nan
         self._steps = np.zeros((n, 2), np.int64)
         self._inputs: list[int] = []  # states with a zero-order input
         self._kinds: list[int] = []  # kinds of dose, each with a remembered first step
