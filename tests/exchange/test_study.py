@@ -7,6 +7,7 @@ import zipfile
 from xml.etree import ElementTree as ET
 
 import basico
+import COPASI
 import libsbml
 import numpy as np
 import polars as pl
@@ -32,10 +33,14 @@ def study():
 
 
 @pytest.fixture(scope="module")
-def entries(study, loaded, tmp_path_factory):
+def archive(study, loaded, tmp_path_factory):
     path = tmp_path_factory.mktemp("archive") / "study.omex"
-    exchange.write_study(path, study, days=DAYS, model=loaded)
-    with zipfile.ZipFile(path) as opened:
+    return exchange.write_study(path, study, days=DAYS, model=loaded)
+
+
+@pytest.fixture(scope="module")
+def entries(archive):
+    with zipfile.ZipFile(archive) as opened:
         return {name: opened.read(name).decode() for name in opened.namelist()}
 
 
@@ -78,6 +83,17 @@ def test_every_arm_is_a_model_of_the_archive(entries, study):
         events = document.getModel().getListOfEvents()
         assert events.size()
         assert all("time" in libsbml.formulaToL3String(e.getTrigger().getMath()) for e in events)
+
+
+def test_copasi_opens_the_archive(archive):
+    data = COPASI.CRootContainer.addDatamodel()
+    try:
+        assert data.openCombineArchive(str(archive))
+        course = data.getTask("Time-Course").getProblem()
+        assert (course.getDuration(), course.getStepNumber()) == (24.0 * DAYS, 24 * DAYS)
+        assert data.getModel().getNumModelValues() > 1000
+    finally:
+        COPASI.CRootContainer.removeDatamodel(data)
 
 
 def test_the_arms_differ_by_their_drug_alone(entries):
