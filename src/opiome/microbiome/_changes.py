@@ -44,7 +44,9 @@ def guild_changes(before: ArrayLike, after: ArrayLike) -> NDArray[np.float64]:
                 remedy="replace zeros first, as composition_G* of a cohort file has them",
             )
         )
-    return np.asarray((clr(y) - clr(x)) / np.log(2.0))
+    x, y = np.broadcast_arrays(x, y)
+    rows = (y.reshape(-1, len(GUILDS)), x.reshape(-1, len(GUILDS)))
+    return np.asarray((clr(rows[0]) - clr(rows[1])).reshape(y.shape) / np.log(2.0))
 
 
 def changes(analysis: Analysis) -> pl.DataFrame | None:
