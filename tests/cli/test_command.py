@@ -258,6 +258,23 @@ def test_export_writes_sbml_once(say, tmp_path):
     assert (tmp_path / "model.xml").read_text(encoding="utf-8") == before
 
 
+def test_export_writes_the_arms_of_a_study(say, monkeypatch, tmp_path):
+    asked = []
+
+    def write(path, study, **options):
+        asked.append((path.name, study.name, options))
+        return path
+
+    monkeypatch.setattr("opiome.exchange.write_study", write)
+    code, out, _ = say(
+        "export", "compose-4", "--omex", "a.omex", "--patient", "3", "--days", "2", "--seed", "5"
+    )
+    assert code == 0
+    assert out.strip() == str(tmp_path / "a.omex")
+    options = {"patient": 3, "seed": 5, "days": 2.0, "overwrite": False}
+    assert asked == [("a.omex", "compose-4", options)]
+
+
 # -- what can be looked up --
 
 
