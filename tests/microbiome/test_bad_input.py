@@ -277,6 +277,23 @@ def test_a_table_that_is_not_stool(made, genera, write):
     assert problem.line == 2
 
 
+def test_one_sample_of_another_site_makes_no_patient_unless_told_to_be_stool(made, write, tmp_path):
+    names = [*(t[5] for t in made.TAXA), "Streptococcus", "Rothia", "Neisseria", "Veillonella"]
+    rows = ["sample\t" + "\t".join(names)]
+    gut = [4000, 3000, 800, 200, 100, 70, 30, 0, 0, 0, 0]
+    mouth = [0, 20, 5, 0, 5, 1, 0, 5000, 1500, 1200, 900]
+    for i, counts in enumerate([gut, gut, gut, mouth]):
+        rows.append(f"s{i}\t" + "\t".join(map(str, counts)))
+    table = write("one.tsv", "\n".join(rows))
+    found = analyse(table)
+    assert found.accepted.tolist() == [True, True, True, False]
+    assert [f.sample for f in found.flags if f.flag == "not_stool_like"] == ["s3"]
+    html = (found.write(tmp_path / "out") / "report.html").read_text(encoding="utf-8")
+    assert "1 sample makes no patient" in html
+    told = write("m.tsv", "sample\tbody_site\n" + "\n".join(f"s{i}\tstool" for i in range(4)))
+    assert analyse(table, metadata=told).accepted.all()
+
+
 def test_nothing_is_half_written(genera, tmp_path, monkeypatch):
     import opiome.microbiome._report as report
 

@@ -52,7 +52,7 @@ class BatchEffect:
 class Analysis:
     """A set of samples with guilds, measures, quality flags and, where given, people, times and batches.
 
-    ``accepted`` (n,) are the samples deep enough to make patients; ``subjects`` (n,) whose they are;
+    ``accepted`` (n,) are the samples of stool deep enough to make patients; ``subjects`` (n,) whose they are;
     ``times`` (n,) when they were taken, in the unit of the metadata; ``load`` bacteria per gram, if measured;
     ``points`` (n, 2) the first two principal coordinates of Aitchison distances of genera and ``explained``
     (2,) their shares.
@@ -288,7 +288,7 @@ def analyse(
     odd = (
         np.zeros(len(profile.samples), dtype=bool)
         if body_site == "stool"
-        else refuse_other_sites(profile, guilds)
+        else refuse_other_sites(profile, guilds, told.stool() if told else None)
     )
     name = subject or (told.subject if told else None)
     owner = told.column(name) if told and name else []
@@ -313,7 +313,7 @@ def analyse(
         guilds,
         frame,
         tuple(quality(profile, guilds, odd, min_depth)),
-        ~shallow,
+        ~shallow & ~odd,
         subjects,
         _times(told, time),
         tuple(g or "not told" for g in groups) if groups else None,

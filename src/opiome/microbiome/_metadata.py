@@ -132,6 +132,12 @@ class Metadata:
             if cell is not None and (_NO_STOOL.search(cell) or not _STOOL.search(cell))
         ]
 
+    def stool(self) -> list[bool]:
+        """Whether the metadata call each sample stool, in so many words."""
+        name = self.first(_SITE)
+        cells = self.columns[name] if name else [None] * len(self.lines)
+        return [bool(cell and _STOOL.search(cell) and not _NO_STOOL.search(cell)) for cell in cells]
+
     def covariates(self) -> dict[str, list[float | None]]:
         """The columns that are covariates of the model, by its ids and in its units; missing values None."""
         out: dict[str, list[float | None]] = {}

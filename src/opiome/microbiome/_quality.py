@@ -15,6 +15,8 @@ from opiome.microbiome._lineage import genus_key
 from opiome.microbiome._measures import definitions
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from opiome.microbiome._guilds import GuildTable
@@ -30,7 +32,7 @@ FLAGS = {
     "dominated": "one genus makes up more than 60 %",
     "outlier": "unlike the other samples of this table",
     "zero_unsure": "Akkermansia is zero, but the sample could not show less than 0.01 %",
-    "not_stool_like": "marker genera of another body site outweigh those of stool",
+    "not_stool_like": "marker genera of another body site outweigh those of stool: left out of the patients",
 }
 _UNMAPPED, _FAMILY, _UNCLASSIFIED, _DOMINATED, _SHOW = 0.2, 0.2, 0.5, 0.6, 1e-4
 _OUTLIER_MADS, _FEWEST = 3.5, 8  # the modified z of Iglewicz and Hoaglin (1993)
@@ -69,15 +71,20 @@ def _site_shares(profile: Profile) -> tuple[NDArray[np.float64], list[str], NDAr
     return share["stool"], [others[i] for i in stacked.argmax(axis=0)], stacked.max(axis=0)
 
 
-def refuse_other_sites(profile: Profile, guilds: GuildTable) -> NDArray[np.bool_]:
+def refuse_other_sites(
+    profile: Profile, guilds: GuildTable, told: Sequence[bool] | None = None
+) -> NDArray[np.bool_]:
     """Return which samples (n,) do not look like stool. Raises ProfileError when more than half do not.
 
-    A sample does not look like stool when marker genera of mouth, skin, vagina or airway hold more than 50 %,
-    and both those of stool and the guild G2 less than 10 %.
+    Samples that the metadata call stool (``told``) are believed: after antibiotics stool can look like a
+    mouth. Of the others, one does not look like stool when marker genera of mouth, skin, vagina or airway
+    hold more than 50 %, and both those of stool and the guild G2 less than 10 %.
     """
     stool, site, foreign = _site_shares(profile)
     gut = np.maximum(stool, guilds.fractions[:, 1])
     odd = (foreign > _FOREIGN) & (gut < _STOOL)
+    if told is not None:
+        odd &= ~np.asarray(told, dtype=bool)
     if odd.mean() > 0.5:  # noqa: PLR2004 (more than half)
         rows = np.flatnonzero(odd)
         names = sorted({site[i] for i in rows}, key=[site[i] for i in rows].count, reverse=True)
