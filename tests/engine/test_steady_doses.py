@@ -1,4 +1,4 @@
-"""Steady states of repeated doses where the drug's own states are not linear."""
+"""Steady states of repeated doses: published formulas where the drug is linear, and drugs that are not."""
 
 from __future__ import annotations
 
@@ -128,3 +128,60 @@ def test_a_linear_depot_of_a_saturable_drug_is_not_solved_alone(sbml):
     )
     settled = long.advance(2400.0 + 1e-9, at=[2400.0 + 1e-9]).values[0, 0]
     assert values[0, 1] == pytest.approx(settled[1], rel=1e-7)
+
+
+TWO = """
+k = 0.3; k12 = 0.8; k21 = 0.25; ka = 1.7
+d = 0; d' = -ka*d;  a = 0; a' = ka*d - (k + k12)*a + k21*b;  b = 0; b' = k12*a - k21*b
+"""
+BETA = 0.5 * (1.35 - np.sqrt(1.35**2 - 4 * 0.25 * 0.3))
+ALPHA = 0.25 * 0.3 / BETA
+TAU, LENGTH = 8.0, 3.0
+
+
+def repeated_bolus(t):
+    """Amount in the first of two compartments, a bolus of 1 every TAU, steady state.
+
+    The formulas are those of Bertrand & Mentre, Mathematical expressions of the pharmacokinetic and
+    pharmacodynamic models implemented in the Monolix software, 2008, section 1.2.
+    """
+    terms = [((ALPHA - 0.25) / (ALPHA - BETA), ALPHA), ((BETA - 0.25) / (BETA - ALPHA), BETA)]
+    return sum(size * np.exp(-rate * t) / -np.expm1(-rate * TAU) for size, rate in terms)
+
+
+def repeated_infusion(t):
+    """The same for an infusion over LENGTH."""
+    terms = [((ALPHA - 0.25) / (ALPHA - BETA), ALPHA), ((BETA - 0.25) / (BETA - ALPHA), BETA)]
+    total = 0.0
+    for size, rate in terms:
+        past = -np.expm1(-rate * LENGTH) * np.exp(-rate * (t - LENGTH)) / -np.expm1(-rate * TAU)
+        running = -np.expm1(-rate * t) + np.exp(-rate * TAU) * past
+        total = total + size / rate * np.where(t <= LENGTH, running, past)
+    return total / LENGTH
+
+
+def repeated_oral(t):
+    """The same for first-order absorption."""
+    ka = 1.7
+    first = ka * (0.25 - ALPHA) / ((ka - ALPHA) * (BETA - ALPHA))
+    second = ka * (0.25 - BETA) / ((ka - BETA) * (ALPHA - BETA))
+    terms = [(first, ALPHA), (second, BETA), (-first - second, ka)]
+    return sum(size * np.exp(-rate * t) / -np.expm1(-rate * TAU) for size, rate in terms)
+
+
+@pytest.mark.parametrize(
+    ("dose", "formula"),
+    [
+        ({"CMT": "a"}, repeated_bolus),
+        ({"CMT": "a", "DUR": LENGTH}, repeated_infusion),
+        ({"CMT": "d"}, repeated_oral),
+    ],
+)
+def test_two_compartments(sbml, dose, formula):
+    program = engine.compile(sbml(TWO), outputs=["a"])
+    row = {**dose, "TIME": 2.0, "AMT": 50.0, "II": TAU, "ADDL": 2}
+    run = program.ensemble({}, events=given([row]), rtol=3e-11, atol=1e-13)
+    phases = np.linspace(0.25, TAU, 32)
+    at = np.concatenate([2.0 + TAU * turn + phases for turn in range(3)])
+    values = run.advance(at[-1], at=at).values[0, :, 0]
+    np.testing.assert_allclose(values, np.tile(50.0 * formula(phases), 3), rtol=1e-8)
