@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from opiome.engine._derivatives import TIME, Derivatives
-from opiome.engine._linear_system import build
+from opiome.engine._implicit import implicit_rows
+from opiome.engine._linear_system import LinearSystem, build
 from opiome.engine._vector import COMPARE, LANES, VECTOR, Body, Emitter, literal
 
 if TYPE_CHECKING:
@@ -58,9 +59,12 @@ class Kernels:
         self.graph = system.graph
         self.hoisted: dict[int, int] = {}
         self.unit: dict[int, bool] = {}  # pivots that are 1
+        self.pivot: dict[int, int] = {}  # the row of %lu that holds 1/pivot
         n = len(system.states)
-        self.linear = build(system, method.stages)
-        self.entries, self.lu, self.rows = self.linear.entries, self.linear.lu, self.linear.rows
+        self.full = build(system, method.stages)
+        chosen = implicit_rows(system) if method.any_matrix else list(range(n))
+        self.linear = self.full if len(chosen) == n else build(system, method.stages, chosen)
+        self.entries, self.lu = self.linear.entries, self.linear.lu
         self.switches = self._switches()
         in_time = Derivatives(self.graph, n)
         self.time_slopes = [in_time.diff(rate, TIME) for rate in system.rates]
@@ -86,8 +90,8 @@ class Kernels:
         arguments = "ptr noalias %t, ptr noalias %y, ptr noalias %par, ptr noalias %pre"
         parts = [
             self._columns("rhs", arguments, s.rates),
-            self._jacobian_lu(rowwise=False),
-            self._solve(),
+            self._jacobian_lu(self.linear, rowwise=False),
+            self._solve(self.linear, stage=True),
             self._columns("obs", arguments, list(s.outputs.values())),
             self._columns("watch", arguments, self._conditions()),
             self._columns("affect", arguments, self._effects()),
@@ -101,9 +105,9 @@ class Kernels:
         arguments = "ptr noalias %t, ptr noalias %y, ptr noalias %par, ptr noalias %pre"
         parts = [
             self._columns("rhs", arguments, self.system.rates),
-            self._columns("jac", arguments, list(self.entries.values())),
-            self._jacobian_lu(rowwise=True),
-            self._solve(),
+            self._columns("jac", arguments, list(self.full.entries.values())),
+            self._jacobian_lu(self.full, rowwise=True),
+            self._solve(self.full, stage=False),
         ]
         parts.append(self._prepare())
         return DECLARATIONS + "\n".join(parts)
@@ -163,17 +167,18 @@ class Kernels:
             e.store(e.value(node), "%pre", row)
         return _function("prep", "ptr noalias %par, ptr noalias %pre", e)
 
-    def _jacobian_lu(self, *, rowwise: bool) -> str:
+    def _jacobian_lu(self, linear: LinearSystem, *, rowwise: bool) -> str:  # noqa: C901 - one loop of the algorithm
         """f, f_t and the LU of the linear system, row by row in pivot order.
 
         A state's row is D u - sum J u - sum F_z w = b, a kept quantity's is w - sum G_y u - sum G_z w = 0.
         D is one row, or one row per state (``rowwise``).
         """
-        e, s, g, lu = self._emitter(), self.system, self.graph, self.lu
+        e, s, g, lu = self._emitter(), self.system, self.graph, linear.lu
         n = len(s.states)
         slopes = [] if self.autonomous else self.time_slopes
-        e.plan([*self.entries.values(), *s.rates, *slopes])
+        e.plan([*linear.entries.values(), *s.rates, *slopes])
         diagonal = "" if rowwise else e.load("%diag", 0)
+        alone = -1  # 1/D, for every state whose rate is not in the matrix
         for i in lu.order:
             row: dict[int, str] = {i: literal(1.0)}
             if i < n:
@@ -182,31 +187,41 @@ class Kernels:
                     e.store(e.value(slopes[i]), "%ft", i)
                 row[i] = e.load("%diag", i) if rowwise else diagonal
             for j in (*lu.lower[i], i, *lu.upper[i]):
-                node = self.entries.get((i, j), g.zero)
+                node = linear.entries.get((i, j), g.zero)
                 if node != g.zero:
                     value = e.value(node)
                     row[j] = e.binary("fsub", row[j], value) if j == i else e.neg(value)
             for k in lu.lower[i]:
-                factor = row[k] if self.unit[k] else e.binary("fmul", row[k], e.load("%lu", lu.slot[k, k]))
+                factor = row[k] if self.unit[k] else e.binary("fmul", row[k], e.load("%lu", self.pivot[k]))
                 e.store(factor, "%lu", lu.slot[i, k])
                 minus = e.neg(factor)
                 for j in lu.upper[k]:
                     above = e.load("%lu", lu.slot[k, j])
                     row[j] = e.fma(minus, above, row[j]) if j in row else e.binary("fmul", minus, above)
             self.unit[i] = row[i] == literal(1.0)
-            if not self.unit[i]:
+            self.pivot[i] = lu.slot[i, i]
+            if row[i] == diagonal and alone >= 0:
+                self.pivot[i] = alone
+            elif not self.unit[i]:
+                alone = lu.slot[i, i] if row[i] == diagonal else alone
                 e.store(e.binary("fdiv", literal(1.0), row[i]), "%lu", lu.slot[i, i])
             for j in lu.upper[i]:
                 e.store(row[j], "%lu", lu.slot[i, j])
         arguments = ", ".join(f"ptr noalias %{a}" for a in ("t", "y", "par", "pre", "diag", "f", "ft", "lu"))
         return _function("jaclu", arguments, e)
 
-    def _solve(self) -> str:
-        """Solve for the states in place; kept quantities have a zero right-hand side and are not stored."""
-        e, lu, n = self._emitter(), self.lu, len(self.system.states)
+    def _solve(self, linear: LinearSystem, *, stage: bool) -> str:
+        """Solve for the states in place, for x or, in a stage of a step, for f + x / h.
+
+        Kept quantities have a zero right-hand side and are not stored.
+        """
+        e, lu, n = self._emitter(), linear.lu, len(self.system.states)
         x: dict[int, str] = {}
+        hinv = e.load("%hinv", 0) if stage else ""
         for i in lu.order:
             value = e.load("%x", i) if i < n else ""
+            if stage and i < n:
+                value = e.fma(value, hinv, e.load("%f", i))
             for k in lu.lower[i]:
                 if x[k]:
                     minus = e.neg(e.load("%lu", lu.slot[i, k]))
@@ -219,14 +234,15 @@ class Kernels:
                     minus = e.neg(e.load("%lu", lu.slot[i, j]))
                     value = e.fma(minus, x[j], value) if value else e.binary("fmul", minus, x[j])
             if value and not self.unit[i]:
-                value = e.binary("fmul", value, e.load("%lu", lu.slot[i, i]))
+                value = e.binary("fmul", value, e.load("%lu", self.pivot[i]))
             x[i] = value
             if i < n:
                 e.store(value, "%x", i)
-        return _function("solve", "ptr noalias %lu, ptr noalias %x", e)
+        more = ", ptr noalias %f, ptr noalias %hinv" if stage else ""
+        return _function("solve", "ptr noalias %lu, ptr noalias %x" + more, e)
 
     # one step of the method
-    def _step(self) -> str:  # noqa: C901 - the stages of the method, in order
+    def _step(self) -> str:
         """Y -> yn and the error of each lane; ``ctrl`` row 0 holds the relative tolerance.
 
         ``inrow`` and ``inp`` are the ``nin`` states with a zero-order input and its rates.
@@ -239,40 +255,38 @@ class Kernels:
         base["lu"] = layout.stage_row + m.stages * n
         for name, at in base.items():
             e.lines.append(f"  %{name} = getelementptr inbounds double, ptr %work, i64 {LANES * at}")
-        for name, at in (("tk", 1), ("ginv", 0)):
+        for name, at in (("ginv", 0), ("tk", 1), ("hinv", 2)):
             e.lines.append(f"  %{name} = getelementptr inbounds double, ptr %work, i64 {LANES * at}")
         h, t = e.load("%h", 0), e.load("%t", 0)
         hinv = e.binary("fdiv", literal(1.0), h)
         e.store(e.binary("fmul", hinv, literal(1.0 / m.gamma)), "%ginv", 0)
+        e.store(hinv, "%hinv", 0)
         e.do("call void @jaclu(ptr %t, ptr %y, ptr %par, ptr %pre, ptr %ginv, ptr %f, ptr %ft, ptr %lu)")
+        with e.rows() as row:
+            row.store(literal(0.0), "%u0")
         for k in range(m.stages):
             if k:
-                more = (
-                    k > 1 and m.a[k][: k - 1] == m.a[k - 1]
-                )  # only one stage is added to the trial state before
-                with e.rows() as row:
-                    value = row.load("%yt" if more else "%y")
-                    for j, a in enumerate(m.a[k]):
+                # only one stage is added to the trial state before
+                more = k > 1 and m.a[k][: k - 1] == m.a[k - 1]
+                with e.rows() as row:  # one pass reads the stages for the trial state and for the right side
+                    value, scaled = row.load("%yt" if more else "%y"), ""
+                    for j, (a, c) in enumerate(zip(m.a[k], m.c[k], strict=True)):
+                        u = row.load(f"%u{j}")
                         if a and not (more and j < k - 1):
-                            value = e.fma(literal(a), row.load(f"%u{j}"), value)
+                            value = e.fma(literal(a), u, value)
+                        scaled = e.fma(literal(c), u, scaled) if scaled else e.binary("fmul", literal(c), u)
                     row.store(value, "%yt")
+                    row.store(scaled, f"%u{k}")
                 if m.alpha[k] and not self.autonomous:
                     e.store(e.fma(literal(m.alpha[k]), h, t), "%tk", 0)
                 where = "%t" if self.autonomous or not m.alpha[k] else "%tk"
                 e.do(f"call void @rhs(ptr {where}, ptr %yt, ptr %par, ptr %pre, ptr %f)")
             self._add_input(e)
-            with e.rows() as row:
-                value = row.load("%f")
-                scaled = ""
-                for j, c in enumerate(m.c[k]):
-                    u = row.load(f"%u{j}")
-                    scaled = e.fma(literal(c), u, scaled) if scaled else e.binary("fmul", literal(c), u)
-                if scaled:
-                    value = e.fma(scaled, hinv, value)
-                if m.gamma_sum[k] and not self.autonomous:
-                    value = e.fma(e.binary("fmul", literal(m.gamma_sum[k]), h), row.load("%ft"), value)
-                row.store(value, f"%u{k}")
-            e.do(f"call void @solve(ptr %lu, ptr %u{k})")
+            if m.gamma_sum[k] and not self.autonomous:
+                scale = e.binary("fmul", literal(m.gamma_sum[k]), h)
+                with e.rows() as row:
+                    row.store(e.fma(scale, row.load("%ft"), row.load("%f")), "%f")
+            e.do(f"call void @solve(ptr %lu, ptr %u{k}, ptr %f, ptr %hinv)")
         self._error(e, f"%u{m.stages - 1}", n, m.order)
         names = (
             "t",

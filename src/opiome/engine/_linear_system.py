@@ -10,6 +10,8 @@ from opiome.engine._derivatives import TIME, Derivatives
 from opiome.engine._lu import SparseLU, plan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from opiome.engine._system import System
 
 SLACKS = (-1, 0, 6, 10, 50)
@@ -36,20 +38,25 @@ class LinearSystem:
         return self.operations + self.lu.operations + stages * len(self.lu.slot)
 
 
-def build(system: System, stages: int) -> LinearSystem:
-    """The cheapest of a few ways to choose unknowns and pivots; small systems need no search."""
+def build(system: System, stages: int, rows: Sequence[int] | None = None) -> LinearSystem:
+    """The cheapest of a few ways to choose unknowns and pivots; small systems need no search.
+
+    Only the rates of ``rows`` (states; all by default) have entries.
+    """
     graph, n = system.graph, len(system.states)
+    chosen = range(n) if rows is None else rows
+    rates = [system.rates[i] for i in chosen]
     best: LinearSystem | None = None
     tried: set[tuple[int, ...]] = set()
     for slack in SLACKS:
-        keep = kept(graph, system.rates, slack)
+        keep = kept(graph, rates, slack)
         if tuple(keep) in tried:
             continue
         tried.add(tuple(keep))
         slopes = Derivatives(graph, n, keep)
         entries = {
             (i, variable - 1): node
-            for i, root in enumerate([*system.rates, *keep])
+            for i, root in zip([*chosen, *range(n, n + len(keep))], [*rates, *keep], strict=True)
             for variable, node in slopes.row(root).items()
             if variable != TIME
         }

@@ -26,14 +26,14 @@ Array = NDArray[np.float64]
 MOST_PROBLEMS = 30
 
 
-def compile(sbml: str, outputs: Sequence[str] | None = None, method: str = "rodas4") -> Program:  # noqa: A001, D417
+def compile(sbml: str, outputs: Sequence[str] | None = None, method: str | None = None) -> Program:  # noqa: A001, D417
     """Compile an SBML model.
 
     Args:
         sbml: the text of the model. Antimony's output is the main input; see docs/design/engine.md for what
         is taken. outputs: ids to observe (states, assigned variables, parameters, reactions); all assigned
-        variables by default. method: ``rodas4`` (the default) or ``rodas5p`` (order 5, for tight
-        tolerances).
+        variables by default. method: ``rodas4`` (the default of small models), ``row4w`` (a W-method, the
+        default from 40 states on) or ``rodas5p`` (order 5, for tight tolerances).
 
     Raises:
         ModelError: the text is not valid SBML, or an output is unknown.
@@ -42,7 +42,7 @@ def compile(sbml: str, outputs: Sequence[str] | None = None, method: str = "roda
     from opiome.engine import _machine
     from opiome.engine._tableaux import METHODS
 
-    if method not in METHODS:
+    if method is not None and method not in METHODS:
         raise InputError(
             Problem(
                 f"unknown method `{method}`",
@@ -54,25 +54,26 @@ def compile(sbml: str, outputs: Sequence[str] | None = None, method: str = "roda
     wanted = "\0default" if outputs is None else "\0".join(outputs)
     import llvmlite
 
-    name = _cache.key(sbml, wanted, method, llvmlite.__version__, *_machine.target())
+    name = _cache.key(sbml, wanted, method or "", llvmlite.__version__, *_machine.target())
     found = _cache.load(name)
     if found is None:
         found = _generate(sbml, outputs, method)
         _cache.store(name, *found)
-    return Program(sbml, method, name, *found)
+    return Program(sbml, found[0]["method"], name, *found)
 
 
-def _kernels(sbml: str, outputs: Sequence[str] | None, method: str) -> Kernels:
+def _kernels(sbml: str, outputs: Sequence[str] | None, method: str | None) -> Kernels:
     from opiome.engine import _machine, _sbml
     from opiome.engine._kernels import Kernels
-    from opiome.engine._tableaux import METHODS
+    from opiome.engine._tableaux import METHODS, default
 
     reader = _sbml.read(sbml)
     reader.set_outputs(list(outputs) if outputs is not None else reader.system.default_outputs)
-    return Kernels(reader.system, METHODS[method], fma=_machine.has_fma())
+    chosen = default(len(reader.system.states)) if method is None else METHODS[method]
+    return Kernels(reader.system, chosen, fma=_machine.has_fma())
 
 
-def _generate(sbml: str, outputs: Sequence[str] | None, method: str) -> tuple[dict[str, Any], bytes]:
+def _generate(sbml: str, outputs: Sequence[str] | None, method: str | None) -> tuple[dict[str, Any], bytes]:
     from opiome.engine import _machine
 
     kernels = _kernels(sbml, outputs, method)
@@ -80,15 +81,16 @@ def _generate(sbml: str, outputs: Sequence[str] | None, method: str) -> tuple[di
     system, layout = kernels.system, kernels.layout
     graph = system.graph
     meta = {
+        "method": kernels.method.name,
         "states": system.states,
         "defaults": system.parameters,
         "derived": system.derived,
         "outputs": list(system.outputs),
         "prepared": layout.prepared,
-        "entries": layout.entries,
+        "entries": len(kernels.full.lu.slot),
         "work_rows": layout.work_rows,
-        "pattern": [[i, j, graph.level[node]] for (i, j), node in kernels.entries.items()],
-        "rows": kernels.rows,
+        "pattern": [[i, j, graph.level[node]] for (i, j), node in kernels.full.entries.items()],
+        "rows": kernels.full.rows,
         "timed": [i for i, rate in enumerate(system.rates) if graph.deps[rate] & 1],
         "switches": len(kernels.switches),
         "triggers": [

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+LARGE = 40  # states from which a smaller matrix pays
+
 
 @dataclass(frozen=True)
 class Rosenbrock:
@@ -22,6 +24,7 @@ class Rosenbrock:
     a: tuple[tuple[float, ...], ...]
     c: tuple[tuple[float, ...], ...]
     dense: tuple[tuple[float, ...], ...]
+    any_matrix: bool = False  # a W-method: its order does not depend on the matrix
 
     @property
     def interpolant(self) -> tuple[tuple[float, ...], ...]:
@@ -172,4 +175,76 @@ RODAS5P = Rosenbrock(  # Steinebach, BIT Numer Math 2023;63:27: order 5(4), 8 st
     ),
 )
 
-METHODS = {method.name: method for method in (RODAS4, RODAS5P)}
+# ROW4W: order 4(3), 7 stages, L-stable, stiffly accurate, and a W-method: all 21 conditions of order 4 hold
+# for any matrix (Hairer & Wanner II, IV.7, with Wolfbrandt's trees). Found for this engine by Gauss-Newton
+# iteration on these conditions and on those of the embedded solution (order 3 where the matrix is zero or the
+# Jacobian, 2 otherwise), among those with the smallest terms of order 5 (benchmarks/w_method.py).
+_B5 = (9.208191237766215, 4.705885082063038, 1.314194119253665, 0.2847235153709982, -0.6819741036366128)
+ROW4W = Rosenbrock(
+    name="row4w",
+    order=4,
+    gamma=0.25,
+    any_matrix=True,
+    alpha=(0.0, 0.3524081093836606, 0.6287175066279405, 0.8435130880130635, 0.4058610742215033, 1.0, 1.0),
+    gamma_sum=(
+        0.25,
+        -0.20643326764858827,
+        -0.1813225275344903,
+        -0.09465402699306105,
+        0.09582966235890283,
+        0.0,
+        0.0,
+    ),
+    a=(
+        (),
+        (1.4096324375346425,),
+        (4.372055540958658, 2.2491354416871228),
+        (6.7496946911797835, 3.4999028563522647, 0.6696035144853222),
+        (4.083911606454174, 1.9101030137346697, 1.4843538719755551, -0.5106890497578406),
+        _B5,
+        (*_B5, 1.0),
+    ),
+    c=(
+        (),
+        (-7.302932282377415,),
+        (-13.201427612143691, -7.629907770385147),
+        (-11.262260653440158, -6.951220099279145, -0.010952727033212439),
+        (-8.809425377359863, -5.577829771748282, -1.162513807796027, -2.3605485448501753),
+        (-10.791798773019602, -4.273623887659532, -0.07552065461088626, 0.640859663495633, 9.002409902118444),
+        (
+            -11.927704673978186,
+            -3.097804820208543,
+            -2.7714610858979873,
+            6.736976853463581,
+            15.418919574904878,
+            -7.143507987338325,
+        ),
+    ),
+    dense=(
+        (
+            0.34115352188811965,
+            -2.2823932062914905,
+            4.275676732113347,
+            -3.633732771991647,
+            -1.3056624945163728,
+            -2.3291435074143267,
+            3.9637507100930924,
+        ),
+        (
+            -5.89047938653841,
+            0.5246890930130428,
+            -6.955383234236484,
+            5.151793906594859,
+            8.425402763871796,
+            0.44912161733932,
+            -12.388882269403384,
+        ),
+    ),
+)
+
+METHODS = {method.name: method for method in (RODAS4, RODAS5P, ROW4W)}
+
+
+def default(states: int) -> Rosenbrock:
+    """The method for a system of this size: the W-method where a smaller matrix pays."""
+    return RODAS4 if states < LARGE else ROW4W

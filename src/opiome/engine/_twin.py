@@ -16,6 +16,8 @@ from opiome.engine._derivatives import TIME, Derivatives
 from opiome.engine._graph import UNARY, Graph
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from opiome.engine._system import System
     from opiome.engine._tableaux import Rosenbrock
 
@@ -62,13 +64,20 @@ def evaluate(  # noqa: C901, PLR0912 - one case per operation
 
 
 class Twin:
-    """One patient of a system, integrated by a Rosenbrock method."""
+    """One patient of a system, integrated by a Rosenbrock method whose matrix has the rates of ``rows``."""
 
-    def __init__(self, system: System, method: Rosenbrock, parameters: Array) -> None:
+    def __init__(
+        self, system: System, method: Rosenbrock, parameters: Array, rows: Sequence[int] | None = None
+    ) -> None:
         self.system, self.method, self.graph = system, method, system.graph
         g, n = system.graph, len(system.states)
         slopes = Derivatives(g, n)
-        self.jacobian_nodes = [slopes.diff(rate, j + 1) for rate in system.rates for j in range(n)]
+        implicit = range(n) if rows is None else rows
+        self.jacobian_nodes = [
+            slopes.diff(rate, j + 1) if i in implicit else g.zero
+            for i, rate in enumerate(system.rates)
+            for j in range(n)
+        ]
         self.slope_nodes = [slopes.diff(rate, TIME) for rate in system.rates]
         free = np.concatenate([parameters, np.full(len(system.derived), math.nan)])
         nothing = np.zeros(0)
