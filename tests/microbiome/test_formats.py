@@ -82,6 +82,11 @@ def test_qza_with_its_taxonomy_in_any_order(made, tmp_path, write, as_archive):
     check(made, [taxa, feature])
 
 
+def test_qza_that_holds_biom_1(made, tmp_path):
+    text = made.biom_table().to_json("test").encode()
+    check(made, [made.qza(tmp_path / "t.qza", "FeatureTable[Frequency]", "feature-table.biom", text)])
+
+
 @pytest.mark.parametrize("bins", [True, False])
 def test_metaphlan_merged(made, write, bins):
     profile = check(made, [write("merged.txt", made.metaphlan(bins=bins))])

@@ -92,13 +92,10 @@ def _open(path: Path) -> str | Features | dict[str, str]:
         )
     if not data.strip():
         raise ProfileError(Problem("is empty", file=path, remedy="check that the pipeline finished"))
+    if data[:4] == b"PK\x03\x04":
+        data = read_artefact(data, path).data
     if data[:4] == b"\x89HDF":
         return read_hdf5(data, path)
-    if data[:4] == b"PK\x03\x04":
-        artefact = read_artefact(data, path)
-        if artefact.name.endswith(".biom"):
-            return read_hdf5(artefact.data, path)
-        data = artefact.data
     text = decode(data, path)
     if text.lstrip()[:1] == "{":
         return read_json(text, path)
