@@ -11,15 +11,24 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from rules import Judged
+    from rules import Judged, Row
 
 __all__ = ["draw", "render"]
 
 PICTURES = "images/qualification"
 
 
-def render(judged: Sequence[Judged], reasons: Mapping[str, str]) -> str:
-    """Render the page in Markdown; ``reasons`` explain misses, by case."""
+STANDING = {
+    "negative": "no state below zero, random patients on random regimens, five weeks",
+    "drift": "no state of the gut moves by 0.1 % in 12 weeks, random untreated people",
+    "stability 1": "a stable untreated state, random floras (Dirichlet 1)",
+    "stability 0.3": "the same, uneven floras (Dirichlet 0.3)",
+    "stability 0.1": "the same, very uneven floras (Dirichlet 0.1)",
+}
+
+
+def render(judged: Sequence[Judged], reasons: Mapping[str, str], standing: Sequence[Row] = ()) -> str:
+    """Render the page in Markdown; ``reasons`` explain misses, by case; ``standing`` are the large checks."""
     lines = ["# Qualification: what the model gets right, and what it does not", ""]
     for tag, meaning in (
         ("check", "not used when numbers were chosen"),
@@ -54,7 +63,29 @@ def render(judged: Sequence[Judged], reasons: Mapping[str, str]) -> str:
         ]
         if lines[-1]:
             lines.append("")
-    return "\n".join(lines)
+    return "\n".join([*lines, *_standing(standing)])
+
+
+def _standing(rows: Sequence[Row]) -> list[str]:
+    if not rows:
+        return []
+    lines = [
+        "## What must hold for everybody",
+        "",
+        "Written by `python qualification/standing.py`. Refused: no stable untreated state; failed: not",
+        "integrated; broken: what the check asks does not hold; largest: how far anybody strays.",
+        "",
+        "| check | people | refused | failed | broken | largest | model, date |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        worst = f"{row['worst']} ({row['where']})" if row["where"] else ""
+        cells = (
+            STANDING.get(row["check"], row["check"]),
+            *(row[k] for k in ("people", "refused", "failed", "broken")),
+        )
+        lines.append(f"| {' | '.join(cells)} | {worst} | {row['model']}, {row['date']} |")
+    return [*lines, ""]
 
 
 def draw(judged: Sequence[Judged], folder: Path) -> list[Path]:

@@ -49,7 +49,8 @@ def write(cases: list[dict[str, str]], kept: dict[str, dict[str, str]], file: Pa
     judged = [Judged(case, kept.get(case["id"])) for case in cases]
     reasons = {row["id"]: row["reason"] for row in read(HERE / "misses.tsv")}
     page.draw(judged, file.parent / page.PICTURES)
-    file.write_text(page.render(judged, reasons), encoding="utf-8")
+    standing = read(HERE / "standing.tsv") if (HERE / "standing.tsv").exists() else []
+    file.write_text(page.render(judged, reasons, standing), encoding="utf-8")
 
 
 def main() -> None:

@@ -83,6 +83,12 @@ def test_a_miss_is_explained_below_its_table():
     assert f"- **{measure}**: not explained yet" in page.render(missed, {})
 
 
+def test_the_standing_checks_are_on_the_page():
+    row = {"check": "drift", "people": "1000", "refused": "2", "failed": "0", "broken": "0"}
+    text = page.render([], {}, [row | {"worst": "2e-11", "where": "right_G6", "model": "m", "date": "d"}])
+    assert "random untreated people | 1000 | 2 | 0 | 0 | 2e-11 (right_G6) | m, d |" in text
+
+
 def test_reasons_belong_to_cases():
     reasons = run.read(HERE / "misses.tsv")
     assert {row["id"] for row in reasons} <= CASES.keys()
