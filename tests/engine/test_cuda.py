@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from opiome import engine
+from opiome.engine._tableaux import METHODS
 from opiome.errors import EngineError
 
 SCRIPT = """
@@ -17,30 +18,36 @@ import json, sys
 import numpy as np
 from opiome import engine
 
-case = json.loads(sys.stdin.read())
-program = engine.compile(case["model"], outputs=case["outputs"], method=case["method"])
-events = engine.EventTable.from_rows(case["events"])
-parameters = {name: np.array(values) for name, values in case["parameters"].items()}
-answers = []
-for device in ("cpu", "gpu"):
-    run = program.ensemble(parameters, n=case["n"], events=events, rtol=case["rtol"], device=device,
-                           budget=case.get("budget", 20_000))
-    blocks, begin = [], 0.0
-    for until in case["visits"]:
-        blocks.append(run.advance(until, at=np.linspace(begin, until, 9)).values)
-        begin = until
-    answers.append((np.concatenate(blocks, axis=1), run.states, run.steps, run.failures))
-(mine, ends, steps, failed), (values, states, again, failures) = answers
-size = np.nanmax(np.abs(mine), axis=(0, 1)) + 1e-300
-print(json.dumps({
-    "error": float(np.nanmax(np.abs(values - mine) / size)),
-    "ends": float(np.nanmax(np.abs(states - ends) / (np.nanmax(np.abs(ends), axis=0) + 1e-300))),
-    "same": bool(np.array_equal(np.isnan(values), np.isnan(mine))),
-    "steps": [steps.tolist(), again.tolist()],
-    "failed": [[[f.patient, f.time, f.state, f.outcome.name] for f in found] for found in (failed, failures)],
-    "finite": int(np.isfinite(mine).sum()),
-}))
+
+def compare(case):
+    chosen = {"method": case["method"]} if case["method"] else {}
+    program = engine.compile(case["model"], outputs=case["outputs"], **chosen)
+    events = engine.EventTable.from_rows(case["events"])
+    parameters = {name: np.array(values) for name, values in case["parameters"].items()}
+    answers = []
+    for device in ("cpu", "gpu"):
+        run = program.ensemble(parameters, n=case["n"], events=events, rtol=case["rtol"], device=device,
+                               budget=case["budget"])
+        blocks, begin = [], 0.0
+        for until in case["visits"]:
+            blocks.append(run.advance(until, at=np.linspace(begin, until, 9)).values)
+            begin = until
+        answers.append((np.concatenate(blocks, axis=1), run.states, run.steps, run.failures))
+    (mine, ends, steps, failed), (values, states, again, failures) = answers
+    size = np.nanmax(np.abs(mine), axis=(0, 1)) + 1e-300
+    return {
+        "error": float(np.nanmax(np.abs(values - mine) / size)),
+        "ends": float(np.nanmax(np.abs(states - ends) / (np.nanmax(np.abs(ends), axis=0) + 1e-300))),
+        "same": bool(np.array_equal(np.isnan(values), np.isnan(mine))),
+        "steps": [steps.tolist(), again.tolist()],
+        "failed": [[[f.patient, f.time, f.state, f.outcome.name] for f in who] for who in (failed, failures)],
+        "finite": int(np.isfinite(mine).sum()),
+    }
+
+
+print(json.dumps({name: compare(case) for name, case in json.loads(sys.stdin.read()).items()}))
 """
+COMMON = {"method": None, "events": [], "parameters": {}, "n": None, "rtol": 1e-4, "budget": 20_000}
 DOSES = [
     {"TIME": 3.0, "CMT": "depot", "AMT": 900.0, "II": 12.0, "ADDL": 6},
     {"TIME": 8.0, "CMT": "central", "AMT": 300.0, "DUR": 9.0, "ID": 1},
@@ -63,56 +70,67 @@ o8 := (p*x)^q/((p*x)^q + q^q);  o9 := piecewise(x^2, !(x > 0.35), 5);  o10 := pi
 """
 
 
-def in_simulator(**case):
-    case = {"method": "rodas4", "events": [], "parameters": {}, "n": None, "rtol": 1e-4, **case}
+STIFF = "a = 1; b = 0; c = 0; a' = -0.04*a + 1e4*b*c; b' = 0.04*a - 1e4*b*c - 3e7*b^2; c' = 3e7*b^2"
+SICK = {"blow": [0.0, 5.0, 0.0, 0.0], "sink": [0.0, 0.0, 0.9, 0.0], "freq": [0.0, 0.0, 0.0, 3000.0]}
+
+
+def in_simulator(cases):
+    """What each case gives on the CPU and in the simulator, compared; one process for all."""
     answer = subprocess.run(
-        [sys.executable, "-c", SCRIPT], input=json.dumps(case), capture_output=True, text=True, check=False,
-        env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1"},
+        [sys.executable, "-c", SCRIPT], input=json.dumps({k: COMMON | v for k, v in cases.items()}),
+        capture_output=True, text=True, check=False, env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1"},
     )  # fmt: skip
     assert answer.returncode == 0, answer.stderr
     found = json.loads(answer.stdout)
-    assert found["steps"][0] == found["steps"][1]
-    assert found["same"]
-    assert found["finite"] > 0
+    for name, one in found.items():
+        assert one["steps"][0] == one["steps"][1], name
+        assert one["same"], name
+        assert one["finite"] > 0, name
     return found
 
 
-@pytest.mark.parametrize("method", ["rodas4", "rodas5p"])
-def test_doses_resets_and_visits(gut, method):
-    names = ["central", "tone", "memory", "bugs", "marker", "score"]
-    found = in_simulator(
-        model=gut, outputs=names, method=method, events=DOSES, parameters={"CL": [8.0, 12.0, 16.0]},
-        visits=[9.5, 10.0, 24.0],
-    )  # fmt: skip
-    assert found["error"] <= 1e-10
-    assert found["ends"] <= 1e-10
-    assert found["failed"] == [[], []]
-
-
-def test_every_function(sbml):
+@pytest.fixture(scope="module")
+def found(gut, sbml):
+    dosed = {
+        "model": gut, "outputs": ["central", "tone", "memory", "bugs", "marker", "score"], "events": DOSES,
+        "parameters": {"CL": [8.0, 12.0, 16.0]}, "visits": [9.5, 10.0, 24.0],
+    }  # fmt: skip
+    cases = {name: dosed | {"method": name} for name in METHODS}
     names = [f"o{k}" for k in range(1, 11)]
-    found = in_simulator(model=sbml(FUNCTIONS), outputs=names, visits=[6.0], n=2, rtol=1e-6)
-    assert found["error"] <= 1e-10
+    cases["functions"] = {"model": sbml(FUNCTIONS), "outputs": names, "visits": [6.0], "n": 2, "rtol": 1e-6}
+    cases["stiff"] = {
+        "model": sbml(STIFF),
+        "outputs": list("abc"),
+        "visits": [1.0, 1e4],
+        "n": 1,
+        "rtol": 1e-6,
+    }
+    cases["sick"] = {
+        "model": sbml(FAILING), "outputs": list("xyz"), "parameters": SICK, "visits": [10.0, 20.0],
+        "rtol": 1e-6, "budget": 600,
+    }  # fmt: skip
+    return in_simulator(cases)
 
 
-def test_stiff_kinetics(sbml):
-    text = "a = 1; b = 0; c = 0; a' = -0.04*a + 1e4*b*c; b' = 0.04*a - 1e4*b*c - 3e7*b^2; c' = 3e7*b^2"
-    found = in_simulator(model=sbml(text), outputs=["a", "b", "c"], visits=[1.0, 1e4], n=1, rtol=1e-6)
-    assert found["error"] <= 1e-10
+@pytest.mark.parametrize("method", sorted(METHODS))
+def test_doses_resets_and_visits(found, method):
+    assert found[method]["error"] <= 1e-10
+    assert found[method]["ends"] <= 1e-10
+    assert found[method]["failed"] == [[], []]
 
 
-def test_outcomes(sbml):
-    parameters = {"blow": [0.0, 5.0, 0.0, 0.0], "sink": [0.0, 0.0, 0.9, 0.0], "freq": [0.0, 0.0, 0.0, 3000.0]}
-    found = in_simulator(
-        model=sbml(FAILING), outputs=["x", "y", "z"], parameters=parameters, visits=[10.0, 20.0], rtol=1e-6,
-        budget=600,
-    )  # fmt: skip
-    cpu, gpu = found["failed"]
+@pytest.mark.parametrize("name", ["functions", "stiff"])
+def test_every_function_and_stiff_kinetics(found, name):
+    assert found[name]["error"] <= 1e-10
+
+
+def test_outcomes(found):
+    cpu, gpu = found["sick"]["failed"]
     assert [f[0] for f in cpu] == [1, 2, 3]
     assert [[f[0], *f[2:]] for f in gpu] == [[f[0], *f[2:]] for f in cpu]
     # where 600 steps end is the sum of their lengths, each the root of an error that rounding has touched
     assert [f[1] for f in gpu] == pytest.approx([f[1] for f in cpu], rel=1e-8)
-    assert found["error"] <= 1e-10
+    assert found["sick"]["error"] <= 1e-10
 
 
 @pytest.mark.slow
@@ -121,9 +139,10 @@ def test_own_model_for_a_while():
 
     names = ["opioid_central", "butyrate_flux", "bm_rate"]
     dose = {"TIME": 0.1, "CMT": "opioid_depot", "AMT": 60_000.0}
-    found = in_simulator(model=model.load().sbml, outputs=names, events=[dose], n=1, visits=[0.3])
-    assert found["error"] <= 1e-10
-    assert found["ends"] <= 1e-10
+    case = {"model": model.load().sbml, "outputs": names, "events": [dose], "n": 1, "visits": [0.3]}
+    own = in_simulator({"own": case})["own"]
+    assert own["error"] <= 1e-10
+    assert own["ends"] <= 1e-10
 
 
 def test_without_a_device(gut, sbml, monkeypatch):
