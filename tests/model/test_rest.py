@@ -31,7 +31,7 @@ def test_spoilt_numbers_are_written_again_and_nothing_else(folder):
     gut = folder / "parameters" / "gut.tsv"
     before = {file: file.read_text(encoding="utf-8") for file in (table, gut)}
     spoilt = before[table].splitlines(keepends=True)
-    wrong = ("left_water_start", "right_G2_limit", "amp_baseline")
+    wrong = ("left_water_start", "rectosigmoid_G2_limit", "amp_baseline")
     rows = [k for k, line in enumerate(spoilt) if line.startswith(wrong)]
     assert len(rows) == 3
     for k in rows:
@@ -39,7 +39,7 @@ def test_spoilt_numbers_are_written_again_and_nothing_else(folder):
         spoilt[k] = "\t".join([cells[0], f"{1.3 * float(cells[1]):.4g}", *cells[2:]])
     table.write_text("".join(spoilt), encoding="utf-8")
     gut.write_text(
-        before[gut].replace("healthy_flora_signal\t18", "healthy_flora_signal\t11"), encoding="utf-8"
+        before[gut].replace("healthy_flora_signal\t", "healthy_flora_signal\t1"), encoding="utf-8"
     )
     loaded = model.load(folder, strict=False)
     stale = sorted([*wrong, "healthy_flora_signal"])
