@@ -249,10 +249,10 @@ class Standing:
     def __init__(self, names, states):
         self.program = SimpleNamespace(states=names, defaults={"opioid_CL": 1.0, "rescue_CL": 1.0})
         self.states = np.asarray(states, dtype=float)
-        self.told = []
+        self.time, self.told = 48.0, []
 
-    def set(self, name, values, where):  # noqa: ARG002
-        self.told.append((name, np.flatnonzero(where).tolist()))
+    def give(self, events):
+        self.told += list(zip(events.EVID.tolist(), events.CMT, events.ID.tolist(), events.TIME, strict=True))
 
 
 def test_a_slot_is_given_away_only_when_it_is_empty(tiny, study_of):
@@ -281,7 +281,7 @@ def test_a_slot_is_given_away_only_when_it_is_empty(tiny, study_of):
     both = np.ones(n, dtype=bool)
     given = slots.place(run, products[0], both, main=True)
     assert given.tolist() == [-1, 0]
-    assert run.told == [("opioid_CL", [1])]
+    assert run.told == [(2, "opioid_CL", 1, 48.0)]
     assert slots.current.tolist() == [1, 0]
 
 

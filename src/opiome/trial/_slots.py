@@ -27,6 +27,7 @@ __all__ = ["OpioidSlots"]
 
 _LEFT = 0.01  # of the largest amount: what a slot may still hold when it is given to another drug
 _EMPTY = -1
+_SET = 2  # EVID: a parameter gets the value AMT
 
 
 @dataclass
@@ -92,7 +93,7 @@ class OpioidSlots:
         gone.
 
         Args:
-            run: the ensemble; the parameters of slots that are taken over are set in it.
+            run: the ensemble; the parameters of slots that are taken over are set in it from now on.
             product: the drug.
             patients: who is to have it, a mask of shape (n,).
             main: whether it becomes the opioid of stated times.
@@ -145,14 +146,26 @@ class OpioidSlots:
         return np.asarray((self._amounts(run, slot) <= _LEFT * peak).all(axis=1))
 
     def _take_over(self, run: Ensemble, slot: str, key: int, patients: NDArray[np.bool_]) -> None:
+        """Put a drug into a slot: its parameters hold from now on, as events that a replay can give again."""
+        from opiome.engine import EventTable
+
         rows = np.flatnonzero(patients)
         if not len(rows):
             return
         drug, formulation = self.products[key]
         own = self.therapy.drug_in_slot(self.cohort.take(rows), drug, formulation, slot)
-        for name, values in own.items():
-            if name in run.program.defaults:
-                run.set(name, values, where=patients)
+        parts = [
+            EventTable(
+                ID=rows,
+                TIME=np.full(len(rows), run.time),
+                AMT=values,
+                EVID=np.full(len(rows), _SET),
+                CMT=np.full(len(rows), name, dtype=object),
+            )
+            for name, values in own.items()
+            if name in run.program.defaults
+        ]
+        run.give(EventTable.concat(parts))
         self.holder[slot][rows] = key
         if slot in self._peak:
             self._peak[slot][rows] = 0.0
