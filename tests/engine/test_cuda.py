@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import sys
 import pytest
 
 from opiome import engine
+from opiome.engine import _cuda_split
 from opiome.engine._tableaux import METHODS
 from opiome.errors import EngineError
 
@@ -131,6 +133,29 @@ def test_outcomes(found):
     # where 600 steps end is the sum of their lengths, each the root of an error that rounding has touched
     assert [f[1] for f in gpu] == pytest.approx([f[1] for f in cpu], rel=1e-8)
     assert found["sick"]["error"] <= 1e-10
+
+
+def test_long_code_is_cut_into_pieces_that_compute_the_same():
+    """Values and truth values that cross a cut are kept until they are read for the last time."""
+    lines = ["v1 = y[0]", "v2 = v1 * 3.0", "v3 = v1 < v2"]
+    lines += ["v4 = v2 if v3 else v1", "v5 = not v3", "v6 = v4 + v1"]
+    for k in range(7, 60):
+        lines.append(f"v{k} = v{k - 1} - v{k - 4} if v{3 if k % 3 else 5} else v{k - 1} + v6")
+    lines += ["out[0] = v59", "out[1] = v30", "out[2] = v2"]
+    expected = evaluate(lines, most=1000)
+    for most in (1, 2, 3, 7, 20):
+        assert evaluate(lines, most=most) == expected
+        parts, size = _cuda_split.pieces(lines, most)
+        assert max(len(part.lines) for part in parts) == most
+        assert size <= 12  # slots are used again
+
+
+def evaluate(lines, most):
+    parts, size = _cuda_split.pieces(lines, most)
+    w, out = [math.nan] * max(1, size), [0.0] * 3
+    for part in parts:  # each piece is a function of its own: it knows its arguments only
+        exec("\n".join(part.text), {"y": [1.25], "w": w, "out": out})  # noqa: S102 - the code under test
+    return out
 
 
 @pytest.mark.slow

@@ -75,7 +75,7 @@ class Kernel:
 
         kernels = _kernels(program.sbml, program.outputs, program.method)
         source = Source(kernels)
-        space: dict[str, Any] = {"cuda": cuda, "math": math}
+        space: dict[str, Any] = {"cuda": cuda, "math": math, "np": np}
         exec(compile(source.text(), f"<{program._name[:8]} as CUDA>", "exec"), space)  # noqa: S102 - our own text
         self.prepared = len(source.hoisted)
         sizes = (len(program.states), kernels.method.stages, len(kernels.lu.slot), len(program.outputs))

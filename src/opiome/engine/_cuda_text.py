@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from opiome.engine._cuda_split import function, functions
 from opiome.engine._graph import TINY
 from opiome.engine._vector import LEAVES, Emitter
 
@@ -155,8 +156,8 @@ class Source:
             self._columns("obs", f"{arguments}, out", list(s.outputs.values())),
             self._jacobian_lu(arguments),
             self._solve(),
-            _function("step", STEP_ARGUMENTS, self._step()),
-            _function("dense", "s, y, yn, u, out", self._dense()),
+            function("step", STEP_ARGUMENTS, self._step()),
+            function("dense", "s, y, yn, u, out", self._dense()),
             self._prepare(),
         ]
         return "\n".join(parts)
@@ -166,14 +167,14 @@ class Source:
         e.plan(nodes)
         for row, node in enumerate(nodes):
             e.store(e.value(node), "out", row)
-        return _function(name, arguments, e.lines)
+        return functions(name, arguments, e.lines)
 
     def _prepare(self) -> str:
         e = Scalar(self.graph, None)
         e.plan(self.hoisted)
         for node, row in self.hoisted.items():
             e.store(e.value(node), "pre", row)
-        return _function("prep", "par, pre", e.lines)
+        return functions("prep", "par, pre", e.lines)
 
     def _jacobian_lu(self, arguments: str) -> str:
         """f, f_t and the LU of the linear system (see the lanes' kernel of this name)."""
@@ -203,7 +204,7 @@ class Source:
             e.store(f"recip({row[i]})", "lu", lu.slot[i, i])
             for j in lu.upper[i]:
                 e.store(row[j], "lu", lu.slot[i, j])
-        return _function("jaclu", f"{arguments}, diag, f, ft, lu", e.lines)
+        return functions("jaclu", f"{arguments}, diag, f, ft, lu", e.lines)
 
     def _solve(self) -> str:
         """Solve for the states in place; kept quantities have a zero right-hand side."""
@@ -221,7 +222,7 @@ class Source:
                     if i < n:
                         e.store(value, "x", i)
                 x[i] = value
-        return _function("solve", "lu, x", e.lines)
+        return functions("solve", "lu, x", e.lines)
 
     def _step(self) -> list[str]:
         """The stages one after the other, each with loops over the states; then error and next step."""
@@ -276,8 +277,3 @@ class Source:
 
 
 STEP_ARGUMENTS = "t, h, y, par, pre, rows, inp, absolute, guard, peak, rtol, f, ft, yt, u, lu, yn"
-
-
-def _function(name: str, arguments: str, lines: list[str]) -> str:
-    body = "\n".join(f"    {line}" for line in lines or ["pass"])
-    return f"\n@cuda.jit(device=True)\ndef {name}({arguments}):\n{body}\n"
