@@ -255,6 +255,8 @@ def test_a_report_that_cannot_be_written_is_told(results, tmp_path):
 def test_the_public_names():
     assert report.__all__ == [
         "biology_pages",
+        "design_html",
+        "design_summary",
         "html",
         "knockout_html",
         "knockout_summary",

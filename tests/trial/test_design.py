@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from scipy.stats import norm
+from scipy.stats import binom, norm
 
 from opiome.errors import CohortError, StudyError
 from opiome.trial import Answers, Twins, compare_designs, load_design
+from opiome.trial._compare import answered
 from opiome.trial._design_draws import Possible, draws, inclusion
 from opiome.trial._design_fields import Design, Uncertainty
 from opiome.trial._design_file import LoadedDesign
@@ -102,6 +104,12 @@ def test_a_file_that_can_be_read(tmp_path, model):
     assert found.study.name == "compose-1"
     assert found.seed == found.study.seed
     assert found.design.candidates[1].patients == (100, 200)
+
+
+def test_the_file_of_the_documentation(tmp_path, model):
+    page = (Path(__file__).parents[2] / "docs" / "designs.md").read_text(encoding="utf-8")
+    text = page.split("```yaml\n")[1].split("```")[0]
+    assert [one.label for one in load(tmp_path, text, model).design.candidates][2] == "two doses"
 
 
 WRONG = """
@@ -203,6 +211,38 @@ def test_a_possible_model_differs_in_what_was_drawn(tiny, study_of):
     assert np.median(people.accepted.cohort.parameters["habit"]) < 0.02
     with pytest.raises(CohortError):
         Twins.screened(study_of(screening={"attempts": 2}), 10, model=Possible(tiny, {"habit": 2.0}))
+
+
+# -- null trials at a hundredth of the size of `qualification/operating.py` -----------------------------
+
+
+@pytest.fixture(scope="module")
+def null_pool(tiny, study_of):
+    """Two hundred people on placebo, each asked every endpoint."""
+    study = study_of()
+    people = Twins.screened(study, 200, model=tiny, threads=1)
+    diaries, well = people.through()
+    assert well.all()
+    return {one.id: answered(one, {"placebo": diaries["placebo"]})["placebo"] for one in study.endpoints}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "analysis"),
+    [
+        ("responder", "risk_difference"),
+        ("responder", "cmh"),
+        ("change", "welch"),
+        ("change", "ancova"),
+        ("change", "mmrm"),
+        ("first", "log_rank"),
+        ("first", "cox"),
+    ],
+)
+def test_error_of_a_hundred_null_trials(null_pool, endpoint, analysis):
+    pool = null_pool[endpoint]
+    found = drawn([pool], pool, 60, 100, seed=12, analysis=analysis, null=True)
+    assert found.rate <= binom.ppf(0.9999, 100, 0.05) / 100
+    assert abs(found.effect - (1.0 if analysis == "cox" else 0.0)) < 0.25 * max(np.nanstd(pool.values), 1.0)
 
 
 # -- a whole comparison -----------------------------------------------------------------------------

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from pydantic import TypeAdapter
+from ruamel.yaml import YAML
 
 from opiome.errors import StudyError
 from opiome.trial import RULES, Diary, Movements, Study, answers
 from opiome.trial import _endpoint_fields as fields
+from opiome.trial._analyses import ANALYSES
 from opiome.trial._compare import answered, compare
 from opiome.trial._endpoints import estimand
 from opiome.trial._estimands import events, until
@@ -346,3 +349,16 @@ def test_an_analysis_without_weights_says_so():
     weighted = replace(light, weights=np.array([3.0, 1.0]))
     with pytest.raises(StudyError, match="unlike numbers of people"):
         compare(study(endpoint("responder", analysis="cmh")), {"a": weighted, "b": weighted})
+
+
+def test_the_blocks_of_the_documentation():
+    page = (Path(__file__).parents[2] / "docs" / "endpoints.md").read_text(encoding="utf-8")
+    blocks = [part.split("```")[0] for part in page.split("```yaml\n")[1:]]
+    given = YAML(typ="safe").load("\n".join(blocks))
+    one = ENDPOINT.validate_python(given["endpoints"][0])
+    assert (
+        estimand(one) == "treatment policy for rescue; hypothetical for discontinuation; composite for death"
+    )
+    assert fields.Multiplicity.model_validate(given["multiplicity"]).method == "gatekeeping"
+    for name in (*fields.RULES, *ANALYSES, *fields.STRATEGIES):
+        assert f"`{name}`" in page, name

@@ -1,0 +1,55 @@
+"""Null trials many at once against the analyses of the package, trial by trial."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from opiome.trial import Answers
+from opiome.trial._analyses import contrast
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "qualification"))
+
+from null_trials import BLOCK, FAST, samples
+
+
+def pools():
+    rng = np.random.default_rng(3)
+    baseline = rng.normal(size=300)
+    values = np.where(rng.random(300) < 0.1, np.nan, 0.6 * baseline + rng.gamma(1.0, size=300))
+    times = np.round(rng.exponential(30, 300))  # ties
+    return {
+        "proportion": Answers("proportion", (rng.random(300) < 0.2).astype(float)),
+        "mean": Answers("mean", values, baseline=baseline),
+        "time": Answers("time", np.minimum(times, 60.0), times <= 60),
+    }
+
+
+KINDS = {
+    "risk_difference": "proportion",
+    "cmh": "proportion",
+    "welch": "mean",
+    "ancova": "mean",
+    "log_rank": "time",
+}
+
+
+@pytest.mark.parametrize("analysis", FAST)
+def test_many_at_once_are_as_one_by_one(analysis):
+    pool = pools()[KINDS[analysis]]
+    arm, reference = next(samples(300, 40, 25, seed=2))
+    found = FAST[analysis](pool, arm, reference)
+    one_by_one = [
+        contrast(pool.take(a), pool.take(b), analysis).p for a, b in zip(arm, reference, strict=True)
+    ]
+    assert found == pytest.approx(one_by_one, rel=1e-9)
+
+
+def test_samples_do_not_depend_on_how_many_there_are():
+    few, many = next(samples(300, 40, 5, seed=2)), list(samples(300, 40, BLOCK + 5, seed=2))
+    assert (few[0] == many[0][0][:5]).all()
+    assert [block[0].shape[0] for block in many] == [BLOCK, 5]
+    assert 0 <= many[1][1].min() <= many[1][1].max() < 300
