@@ -75,7 +75,7 @@ PAIR = "    cancer: 1\n  correlations: [%s]"
 MISTAKES = [
     (VISITS, "", "never looked at"),
     ("{when: nrs >= 7, change: 50}", "{when: central_signal > 0.5, change: 50}", "the clinic cannot see"),
-    ("{when: nrs >= 7, change: 50}", "{when: age > 50, change: 50}", "does not change during the trial"),
+    ("{when: nrs >= 7, change: 50}", "{when: age > 50, change: 50}", "looks at the diary"),
     ("{when: nausea >= 6}", "{when: nauseas >= 6}", "unknown diary quantity 'nauseas'"),
     (RESCUE, "morphine IR 10 mg every 2 h as needed", "has a dose"),
     (RESCUE, "bisacodyl as needed", "is no opioid"),
@@ -108,6 +108,7 @@ MISTAKES = [
         "    cancer: 1\n  represents: [{when: hair > 1, weight: 2}]",
         "unknown covariate 'hair'",
     ),
+    ("    - nrs >= 4", "    - plasma_lps > 3", "the clinic cannot see"),
     ("    - nrs >= 4", "    - nrs >= 4\n    - nrs < 2", "nobody can meet all conditions on 'nrs'"),
 ]
 

@@ -157,8 +157,12 @@ def _rules(study: Study) -> Iterator[tuple[Steps, _Rule]]:
 
 
 def _conditions(study: Study) -> Iterator[tuple[Steps, Condition]]:
-    """Every condition of the rules, with its path."""
+    """Every condition on the diary, with its path: of entry, of leaving and of the rules."""
     rules = study.rules
+    for i, test in enumerate(study.population.entry):
+        yield ("population", "entry", i), test
+    for i, driver in enumerate(study.dropout.drivers):
+        yield ("dropout", "drivers", i, "when"), driver.when
     if rules.titration is not None:
         for i, step in enumerate(rules.titration.steps):
             yield ("rules", "titration", "steps", i, "when"), step.when
@@ -172,7 +176,7 @@ def _conditions(study: Study) -> Iterator[tuple[Steps, Condition]]:
 
 
 def unseen(study: Study, model: Model) -> Found:
-    """Conditions of rules on what the clinic cannot see."""
+    """Conditions on what the clinic cannot see, or what is not judged from a diary."""
     observables = set(model.observables["id"])
     covariates = set(model.covariates["id"])
     for path, test in _conditions(study):
@@ -183,7 +187,7 @@ def unseen(study: Study, model: Model) -> Found:
         if name in observables:
             what = f"'{name}' is a variable of the model, which the clinic cannot see"
         elif name in covariates:
-            what = f"'{name}' does not change during the trial: a rule looks at the diary"
+            what = f"'{name}' is a covariate, and this condition looks at the diary"
         else:
             what = f"unknown diary quantity '{name}'"
         yield (
@@ -191,6 +195,12 @@ def unseen(study: Study, model: Model) -> Found:
             Problem(
                 what,
                 expected=f"one of {', '.join(DIARY_QUANTITIES)}",
-                remedy=f"did you mean '{near}'?" if near else None,
+                remedy=_remedy(path, name in covariates, near),
             ),
         )
+
+
+def _remedy(path: Steps, is_covariate: bool, near: str | None) -> str | None:  # noqa: FBT001  # a private step
+    if is_covariate and path[:2] == ("population", "entry"):
+        return "write it under 'population.eligibility'"
+    return f"did you mean '{near}'?" if near else None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 from opiome import regimen
 from opiome.errors import DoseError, Problem, nearest
-from opiome.trial._endpoint_fields import DIARY_QUANTITIES
 from opiome.trial._endpoint_rules import endpoint_rules
 from opiome.trial._endpoints import RULES
 from opiome.trial._people_rules import people_problems
@@ -181,16 +180,6 @@ def _visits(study: Study) -> Found:
             yield ("visits", i), Problem("the visit is after treatment", expected=f"at most {weeks:g} weeks")
 
 
-def _diary_conditions(study: Study) -> Found:
-    for i, condition in enumerate(study.population.entry):
-        if condition.quantity not in DIARY_QUANTITIES:
-            yield ("population", "entry", i), _near(condition.quantity, DIARY_QUANTITIES, "diary quantity")
-    for i, driver in enumerate(study.dropout.drivers):
-        if driver.when.quantity not in DIARY_QUANTITIES:
-            path: Steps = ("dropout", "drivers", i, "when")
-            yield path, _near(driver.when.quantity, DIARY_QUANTITIES, "diary quantity")
-
-
 def _contradictions(study: Study) -> Found:
     for name, conditions in (
         ("entry", study.population.entry),
@@ -225,7 +214,6 @@ _RULES: tuple[Callable[[Study], Found], ...] = (
     _published,
     _reference,
     _visits,
-    _diary_conditions,
     _contradictions,
     endpoint_rules,
     protocol_problems,
