@@ -28,7 +28,7 @@ RTOL = 1e-9
 PASSED, REFUSED, WRONG, FAILED = "passed", "refused", "wrong numbers", "not integrated"
 REASONS = {  # words of a refusal: the reason as the table names it
     r"SBML package `comp`": "submodels in other files, or that cannot be flattened",
-    r"SBML package `(?!comp`)": "a required package: flux balance",
+    r"SBML package `(?!comp`)": "a required package other than submodels",
     r"algebraic rule": "an algebraic rule",
     r"uses `delay`": "a delay in mathematics",
     r"uses `factorial`": "a factorial of what is not a constant",
@@ -173,9 +173,9 @@ def page(results: list[tuple[Case, str, str]], version: str) -> str:
         "",
         f"**{count[PASSED]} of the {taken} cases that the engine takes pass ({rate:.1f} %)**;",
         f"of all {len(results)} cases {overall:.1f} %.",
-        f"{count[REFUSED]} are refused by name and line before anything runs.",
+        f"{count[REFUSED]} are refused by name before anything runs, or ask for what is no time course.",
         "",
-        "## Why are cases refused?",
+        "## Why are cases left out?",
         "",
         "| reason | cases | numbers |",
         "|---|--:|---|",

@@ -278,6 +278,27 @@ SUBMODELS = """<?xml version="1.0" encoding="UTF-8"?>
 </comp:modelDefinition></comp:listOfModelDefinitions></sbml>"""
 
 
+LEVEL_2 = """<?xml version="1.0" encoding="UTF-8"?>
+<sbml xmlns="http://www.sbml.org/sbml/level2/version4" level="2" version="4"><model id="older">
+<listOfCompartments><compartment id="c" size="2"/></listOfCompartments>
+<listOfSpecies><species id="A" compartment="c" initialAmount="3"/>
+<species id="B" compartment="c" initialAmount="0"/></listOfSpecies>
+<listOfParameters><parameter id="n" value="3"/></listOfParameters><listOfReactions><reaction id="J">
+<listOfReactants><speciesReference species="A"/></listOfReactants>
+<listOfProducts><speciesReference species="B"><stoichiometryMath>
+<math xmlns="http://www.w3.org/1998/Math/MathML"><apply><times/><cn>2</cn><ci>n</ci></apply></math>
+</stoichiometryMath></speciesReference></listOfProducts><kineticLaw><math xmlns="http://www.w3.org/1998/Math/MathML">
+<apply><times/><ci>c</ci><ci>k</ci><ci>A</ci></apply></math><listOfParameters><parameter id="k" value="0.5"/>
+</listOfParameters></kineticLaw></reaction></listOfReactions></model></sbml>"""
+
+
+def test_level_2_with_a_formula_for_the_stoichiometry():
+    program = engine.compile(LEVEL_2, outputs=["A", "B"])
+    values = program.ensemble({"n": np.array([3.0, 0.5])}, rtol=1e-9).advance(2.0, at=[2.0]).values[:, 0]
+    left = 1.5 * np.exp(-1.0)  # a concentration
+    np.testing.assert_allclose(values, [[left, 6 * (1.5 - left)], [left, 1.5 - left]], rtol=1e-7)
+
+
 def test_submodels_are_flattened():
     program = engine.compile(SUBMODELS, outputs=["a__x", "b__x"])
     values = program.ensemble({"b__k": 1.0}, n=1, rtol=1e-9).advance(2.0, at=[2.0]).values[0, 0]

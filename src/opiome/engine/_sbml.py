@@ -117,7 +117,8 @@ class Reader:
     # what is refused
     def _refuse(self) -> None:
         model, problems = self.model, []
-        for i in range(self.document.getNumPlugins()):
+        packages = self.document.getNumPlugins() if self.document.getLevel() >= LEVEL_3 else 0
+        for i in range(packages):  # libSBML shows level 2's annotations (layout) as packages too
             package = self.document.getPlugin(i)
             name = package.getPackageName()
             if name != "l3v2extendedmath" and self.document.getPackageRequired(name):
