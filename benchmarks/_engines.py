@@ -97,7 +97,9 @@ def lean(sbml: str) -> str:
 
 def libroadrunner(case: Case, rtol: float, patients: int, *, stiff: bool = True) -> Measured:
     """Run libRoadRunner's CVODE (BDF by default), restarted at each dose; loading is not timed."""
-    rr, states = _roadrunner(case.sbml), _program(case.sbml, "rodas4").states
+    from opiome import engine
+
+    rr, states = _roadrunner(case.sbml), engine.compile(case.sbml, outputs=[]).states
     rr.timeCourseSelections = ["time", *states]
     rr.integrator.stiff = stiff
     rr.integrator.relative_tolerance, rr.integrator.absolute_tolerance = rtol, 1e-4 * rtol

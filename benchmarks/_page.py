@@ -7,10 +7,10 @@ from pathlib import Path  # noqa: TC003 - used at run time by readers of the sig
 import numpy as np
 
 TARGET = 1e-4
-OWN = ("rodas4", "rodas5p")
+OWN = ("rodas4", "rodas5p", "row4w")
 COLOURS = {  # Okabe-Ito
-    "rodas4": "#0072B2", "rodas5p": "#56B4E9", "libRoadRunner BDF": "#D55E00", "AMICI": "#E69F00",
-    "COPASI": "#009E73", "CVODE (scikit-sundae)": "#CC79A7", "SciPy LSODA": "#999999",
+    "rodas4": "#0072B2", "rodas5p": "#56B4E9", "row4w": "#08306B", "libRoadRunner BDF": "#D55E00",
+    "AMICI": "#E69F00", "COPASI": "#009E73", "CVODE (scikit-sundae)": "#CC79A7", "SciPy LSODA": "#999999",
     "diffrax Kvaerno5": "#000000", "heyoka": "#8B6D00",
 }  # fmt: skip
 Curves = dict[str, list[tuple[float, float, float, int]]]  # engine: rtol, worst error, patients/s, failures
