@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import binom, norm
 
 from opiome.errors import CohortError, StudyError
-from opiome.trial import Answers, Twins, compare_designs, load_design
+from opiome.trial import Answers, Twins, compare_designs, load_design, run
 from opiome.trial._compare import answered
 from opiome.trial._design_draws import Possible, draws, inclusion
 from opiome.trial._design_fields import Design, Uncertainty
@@ -274,7 +274,8 @@ def loaded(study_of, tmp_path_factory):
             ],
         }
     )
-    return LoadedDesign(design, study_of(screening={"attempts": 3}), folder)
+    study = study_of(screening={"attempts": 3}, strata=["ome <= 90"])
+    return LoadedDesign(design, study, folder)
 
 
 @pytest.fixture(scope="module")
@@ -313,6 +314,30 @@ def test_assurance_counts_models_under_which_nobody_can_be_recruited(compared):
             & (pl.col("patients_per_arm") == row["patients_per_arm"])
         )
         assert row["assurance"] == pytest.approx(own["power"].mean())
+
+
+def test_strata_reach_the_analysis(tiny, study_of):
+    endpoint = {"id": "responder", "label": "R", "rule": "mean_responder", "unit": "%", "analysis": "cmh"}
+    study = study_of(strata=["ome <= 90"], endpoints=[endpoint], published=[], patients=24)
+    results = run(study, model=tiny, threads=1)
+    assert results.patients["stratum"].n_unique() == 2
+    row = results.contrasts.row(0, named=True)
+    assert row["measure"] == "risk difference, stratified"
+    assert row["low"] < row["estimate"] < row["high"]
+    # the same table by hand: weights n m / (n + m) of the strata
+    rate = 7 * pl.col("spontaneous").mean()
+    after, before = (pl.col("day") > 0), (pl.col("day") < 0)
+    now = results.diary.filter(after).group_by("patient").agg(rate.alias("now"))
+    base = results.diary.filter(before).group_by("patient").agg(rate.alias("base"))
+    people = results.patients.join(now, on="patient").join(base, on="patient")
+    people = people.with_columns(yes=(pl.col("now") >= 3) & (pl.col("now") >= pl.col("base") + 1))
+    total = value = 0.0
+    for _, part in people.group_by("stratum"):
+        sides = [part.filter(pl.col("arm") == arm)["yes"] for arm in ("naldemedine", "placebo")]
+        weight = len(sides[0]) * len(sides[1]) / len(part)
+        total += weight
+        value += weight * (sides[0].mean() - sides[1].mean())
+    assert row["estimate"] == pytest.approx(100 * value / total)
 
 
 def test_a_comparison_goes_on_where_it_was(compared, loaded, tiny):

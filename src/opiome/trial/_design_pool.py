@@ -14,6 +14,7 @@ from opiome.trial._answers import Answers
 from opiome.trial._compare import answered
 from opiome.trial._design_draws import Possible
 from opiome.trial._design_file import duration_of, endpoint_of
+from opiome.trial._randomise import strata
 from opiome.trial._schema import Arm, Treatment
 from opiome.trial._twins import Twins
 from opiome.trial._validate import code_sha256
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pool", "Whole", "arms_of", "pool", "whole"]
 
-_FIELDS = ("values", "event", "baseline", "visits", "weights")
+_FIELDS = ("values", "event", "baseline", "visits", "stratum", "weights")
 
 
 @dataclass(frozen=True)
@@ -154,11 +155,14 @@ def _answers(loaded: LoadedDesign, all_arms: Whole, people: Twins, progress: Pro
 
     diaries, well = people.through(day_done=day_done)
     rows = np.flatnonzero(well)
+    named = strata(all_arms.study, people.accepted)
+    stratum = [named[row] for row in rows]
     diaries = {arm: diary.take(rows) for arm, diary in diaries.items()}
     found, reference = [], loaded.study.reference_arm
     for candidate, names in zip(loaded.design.candidates, all_arms.names, strict=True):
         chosen = {name: diaries[place] for name, place in names.items()} | {reference: diaries[reference]}
-        found.append(answered(endpoint_of(candidate, loaded.study), chosen))
+        own = dict.fromkeys(chosen, stratum)
+        found.append(answered(endpoint_of(candidate, loaded.study), chosen, own))
     return Pool(found, len(well) - len(rows))
 
 
