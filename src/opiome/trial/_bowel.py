@@ -126,12 +126,14 @@ class Bowel:
             start: hours since randomisation at the start of the day.
             signs: the observables of :data:`SIGNS` in the middle of each hour, shape (n, 24); a rate that is
                 not a number (a failed patient) counts as 0.
-            factor: the non-specific effect of the trial on the rate, a number or shape (n,).
+            factor: the non-specific effect of the trial on the rate of someone with next to no movements,
+                once it has built up; a number or shape (n,).
 
         Returns:
             The movements of the day, ordered by patient and time.
         """
-        rate = np.nan_to_num(signs["bm_rate"], nan=0.0) * (self._variation(number) * factor)[:, None]
+        plain = np.nan_to_num(signs["bm_rate"], nan=0.0)
+        rate = plain * (self._variation(number) * self._nonspecific(plain, start, factor))[:, None]
         hazard = np.maximum(rate, 0.0) * np.asarray(self.numbers.rhythm)
         reached = np.cumsum(hazard, axis=1)
         total = reached[:, -1]
@@ -148,6 +150,20 @@ class Bowel:
             togo[rows] = due + self._interval(rows)
         self.togo = togo - total
         return Movements.join(parts)
+
+    def _nonspecific(
+        self, rate: NDArray[np.float64], start: float, factor: float | NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """What being in the trial does on a day, shape (n,): it builds up and helps the constipated.
+
+        A regular bowel has little to gain from attention, fluids and time on the toilet, so the effect is
+        halved at ``nonspecific_half`` movements a week and fades beyond.
+        """
+        weekly = rate.mean(axis=1) * _HOURS * _WEEK
+        built = 1.0 - math.exp(-max(start / _HOURS + 0.5, 0.0) / self.numbers.nonspecific_onset)
+        return np.asarray(
+            1.0 + built * (factor - 1.0) / (1.0 + (weekly / self.numbers.nonspecific_half) ** 2)
+        )
 
     def _interval(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         from scipy.special import gammaincinv

@@ -27,6 +27,8 @@ class DiaryNumbers:
     spell_sd: float
     nonspecific_median: float
     nonspecific_sd: float
+    nonspecific_half: float
+    nonspecific_onset: float
     person_share: float
     bristol_sd: float
     hard_form: float

@@ -51,7 +51,7 @@ def antagonised(half: Any) -> dict[str, Any]:
 def test_antagonists_free_the_gut(antagonised: dict[str, Any]) -> None:
     signal = {name: course.mean("enteric_signal", 288, 335) for name, course in antagonised.items()}
     left = {name: value / signal["none"] for name, value in signal.items()}
-    assert left["naldemedine 0.2"] < 0.45
+    assert left["naldemedine 0.2"] < 0.5  # most of the reserve is overcome: at least half of the signal
     assert left["naldemedine 0.4"] < left["naldemedine 0.2"] < left["naldemedine 0.1"] < 1
     assert 0.4 < left["naloxegol 25"] < 0.8
     assert left["naloxone 20"] < 0.5
@@ -59,6 +59,26 @@ def test_antagonists_free_the_gut(antagonised: dict[str, Any]) -> None:
     with_it, without = (antagonised[name]["enteric_signal"] for name in ("methylnaltrexone 12", "none"))
     assert with_it[169] < 0.5 * without[169]
     assert with_it[192] > 0.8 * without[192]
+
+
+def test_the_gut_rebounds_from_a_sudden_antagonist_alone(half: Any) -> None:
+    read = ["enteric_withdrawal", "enteric_dependence"]
+    opioid, slow, sudden = (
+        half.course([MORPHINE_100, *doses], 336, read, step=0.5)
+        for doses in (
+            [],
+            [("naldemedine", "oral", "antagonist", 0.2, 0.0, 24.0, 336.0)],
+            [("naldemedine", "oral", "antagonist", 0.2, 168.0, 24.0, 336.0)],
+        )
+    )
+    first_hours = slice(338, 348)
+    peak = sudden["enteric_withdrawal"][first_hours].max()
+    assert peak > 0.2
+    # a stable opioid, or one that met its antagonist from the first dose on, does not bring it about
+    assert opioid["enteric_withdrawal"][first_hours].max() < 0.1 * peak
+    assert slow["enteric_withdrawal"][first_hours].max() < 0.3 * peak
+    # neurones follow: a week later the same dose does less
+    assert sudden["enteric_withdrawal"][-46:].max() < 0.5 * peak
 
 
 def test_antagonists_spare_the_brain(antagonised: dict[str, Any]) -> None:

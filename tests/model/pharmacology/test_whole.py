@@ -81,7 +81,7 @@ def test_true_tolerance_is_small_after_a_month(courses: Courses) -> None:
 
 def test_naldemedine_frees_the_gut_and_spares_relief(courses: Courses) -> None:
     signal = [courses.mean(name, "enteric_signal", WEEK, 2 * WEEK) for name in ("with naldemedine", "high")]
-    assert signal[0] < 0.45 * signal[1]
+    assert signal[0] < 0.5 * signal[1]
     rating = [courses.mean(name, "nrs", WEEK, 2 * WEEK) for name in ("with naldemedine", "high")]
     assert rating[0] == pytest.approx(rating[1], abs=0.2)
 
