@@ -84,7 +84,7 @@ def test_a_load_sets_the_mass_of_the_bacteria(made, write, tmp_path):
     profiles = profiles_with_loads(made, write, tmp_path, model)
     np.testing.assert_allclose(profiles.loads, [1.0, 2.0, np.nan, 50.0])
     assert profiles.unfit[:3] == ("", "", "")
-    assert "bacterial load of the profile outside 0.15 to 5" in profiles.unfit[3]
+    assert "bacterial load of the profile outside 0.1" in profiles.unfit[3]
     drawn = {"left_bacteria_untreated": np.array([5.0, 6.0, 7.0, 8.0, 9.0]), "illness": np.zeros(5)}
     masses = profiles.masses(np.arange(5), drawn, model)
     typical = dict(model.parameters.select("id", "value").iter_rows())["left_bacteria_untreated"]
