@@ -12,12 +12,13 @@ from pydantic import TypeAdapter
 from ruamel.yaml import YAML
 
 from opiome.errors import StudyError
-from opiome.trial import RULES, Diary, Movements, Study, answers
+from opiome.trial import RULES, Answers, Diary, Movements, Study, answers
 from opiome.trial import _endpoint_fields as fields
-from opiome.trial._analyses import ANALYSES
+from opiome.trial._analyses import ANALYSES, contrast
 from opiome.trial._compare import answered, compare
 from opiome.trial._endpoints import estimand
 from opiome.trial._estimands import events, until
+from opiome.trial._statistics import estimate, predicted_difference, predictive
 
 LEAD, WEEKS = 14, 4
 ENDPOINT = TypeAdapter(fields.Endpoint)
@@ -349,6 +350,27 @@ def test_an_analysis_without_weights_says_so():
     weighted = replace(light, weights=np.array([3.0, 1.0]))
     with pytest.raises(StudyError, match="unlike numbers of people"):
         compare(study(endpoint("responder", analysis="cmh")), {"a": weighted, "b": weighted})
+
+
+def test_weighted_medians_and_times_agree_with_repetition():
+    """People who stand for whole numbers of people are as many copies of them."""
+    rng = np.random.default_rng(8)
+    times, event = rng.exponential(20, 60), rng.random(60) < 0.7
+    weights = rng.integers(1, 4, 60).astype(float)
+    rows = np.repeat(np.arange(60), weights.astype(int))
+    for kind in ("time", "median", "mean"):
+        given = {"event": event} if kind == "time" else {}
+        one = Answers(kind, times, weights=weights, **given)
+        copies = Answers(kind, times[rows], **({"event": event[rows]} if given else {}))
+        found, plain = estimate(one), estimate(copies)
+        assert found.value == pytest.approx(plain.value)
+        assert found.effective < plain.effective == len(rows)
+        assert found.low <= plain.low
+        low, high = predictive(one, 50)
+        assert low < found.value < high
+        assert predicted_difference(one, one, 50, 50)[0] < 0
+        difference = contrast(one, one)
+        assert difference.low < difference.value == 0 < difference.high
 
 
 def test_the_blocks_of_the_documentation():
