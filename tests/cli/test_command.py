@@ -351,5 +351,5 @@ def test_what_the_machine_does_is_told_plainly(say, monkeypatch, error, expected
 
 def test_public_names_are_pinned():
     assert cli.__all__ == ["main"]
-    expected = "run knockout validate lint studies profile model export"
+    expected = "run knockout design validate lint studies profile model export"
     assert list(_main._COMMANDS) == expected.split()
