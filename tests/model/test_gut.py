@@ -291,9 +291,43 @@ def test_butyrate_closes_most_at_2_mmol_per_l(bench: Bench) -> None:
     assert closing[1] > closing[0]
 
 
+def test_slow_transit_makes_a_little_more_acid_and_leaves_less_in_stool(bench: Bench) -> None:
+    twice = 2 * bench.program.defaults["colonic_transit_untreated"]
+    found = bench.run(np.array([24.0 * 112]), changed={"colonic_transit_untreated": twice})
+    assert 1.0 < found["scfa_production"][0] / bench.untreated("scfa_production") < 1.1
+    assert 0.55 < found["stool_scfa"][0] / bench.untreated("stool_scfa") < 0.85
+    assert 1.0 < found["butyrate_flux"][0] / bench.untreated("butyrate_flux") < 1.4
+
+
+def test_an_antagonist_leaves_butyrate_as_it_was_and_no_receptor_no_leak(bench: Bench) -> None:
+    times = days(28)
+    found = bench.run(times, [MORPHINE, "naldemedine 0.2 mg daily"])
+    assert on_day(found["butyrate_tone"], times, 28) == pytest.approx(1, abs=0.12)
+    day = np.array([24.0])
+    leak = bench.run(day, [MORPHINE])["permeability"][0] / bench.untreated("permeability")
+    without = bench.run(day, [MORPHINE], changed={"enteric_EC50": 1e6})["permeability"][0]
+    assert leak > 1.05
+    assert without == pytest.approx(bench.untreated("permeability"), rel=1e-3)
+
+
+def test_a_transplant_speeds_a_slow_bowel_and_not_a_healthy_one(bench: Bench) -> None:
+    gain = {}
+    for hours in (22.0, 60.0):
+        changed = {"colonic_transit_untreated": np.array([hours])}
+        parameters, start, outcome = bench.model.baseline(bench.program, changed)
+        assert outcome[0] == 0
+        slow = Bench(bench.model, bench.program, parameters, start)
+        given = slow.run(np.array([24.0 * 70]), ["FMT 50 g daily from day 1 to day 3"])
+        gain[hours] = given["propulsion"][0] / slow.untreated("propulsion")
+    assert 1.0 < gain[22.0] < 1.25
+    assert gain[60.0] > 1.5
+
+
 def test_antibiotic_cuts_the_load_and_the_flora_comes_back_in_weeks(bench: Bench) -> None:
     days_after = (4, 7, 12, 45, 90, 180)
-    found = bench.run(np.array([24.0 * d for d in days_after]), ["amoxicillin 500 mg every 8 h from day 1 to day 5"])
+    found = bench.run(
+        np.array([24.0 * d for d in days_after]), ["amoxicillin 500 mg every 8 h from day 1 to day 5"]
+    )
     load = dict(zip(days_after, found["flora_load"], strict=True))
     score = dict(zip(days_after, found["flora_score"], strict=True))
     butyrate = dict(zip(days_after, found["butyrate_tone"], strict=True))
