@@ -135,6 +135,18 @@ def test_groups_are_compared_by_people(made, write, tmp_path):
     assert contrasts(analyse(table, metadata=told, group="subject")) == []
 
 
+def test_a_batch_that_goes_with_the_groups_is_told(made, write):
+    table, told = made.people(write)
+    lines = told.read_text(encoding="utf-8").splitlines()
+    rows = [line.split("\t") for line in lines[1:]]
+    text = "\n".join([lines[0] + "\tplate", *("\t".join([*row, f"run{row[3]}"]) for row in rows)])
+    found = analyse(table, metadata=write("plates.tsv", text), group="group")
+    effects = {effect.column: effect for effect in found.batches}
+    assert effects["plate"].with_groups == pytest.approx(1.0)
+    assert effects["kit"].with_groups == pytest.approx(0.0, abs=0.1)
+    assert {e.with_groups for e in analyse(table, metadata=told).batches} == {None}
+
+
 def test_public_names():
     assert opiome.microbiome.__all__ == [
         "GUILDS",

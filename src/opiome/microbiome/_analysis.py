@@ -40,12 +40,17 @@ _PERMUTATIONS = 199
 
 @dataclass(frozen=True)
 class BatchEffect:
-    """How much of the Aitchison distances a metadata column explains (PERMANOVA, one sample per person)."""
+    """How much of the Aitchison distances a metadata column explains (PERMANOVA, one sample per person).
+
+    ``with_groups`` is Cramer's V between the column and the groups, 0 to 1: at 1 each batch holds one group,
+    and what differs between groups may as well differ between batches. None without groups.
+    """
 
     column: str
     levels: int
     r_squared: float
     p: float
+    with_groups: float | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -212,7 +217,11 @@ def _times(metadata: Metadata | None, column: str | None) -> tuple[float | None,
 
 
 def _batches(
-    metadata: Metadata | None, named: Sequence[str], subjects: Sequence[str], distances: NDArray[np.float64]
+    metadata: Metadata | None,
+    named: Sequence[str],
+    subjects: Sequence[str],
+    distances: NDArray[np.float64],
+    told: Sequence[str | None] | None,
 ) -> tuple[BatchEffect, ...]:
     if metadata is None:
         return ()
@@ -226,8 +235,22 @@ def _batches(
         if levels < 2 or len(rows) <= levels + 1:  # noqa: PLR2004 (two groups)
             continue
         r_squared, _, p = permanova(distances[np.ix_(rows, rows)], groups, _PERMUTATIONS)
-        effects.append(BatchEffect(column, levels, r_squared, p))
+        own = [told[i] for i in rows] if told else []
+        effects.append(BatchEffect(column, levels, r_squared, p, _cramer(groups, own)))
     return tuple(effects)
+
+
+def _cramer(batch: Sequence[str], group: Sequence[str | None]) -> float | None:
+    """Cramer's V of two columns; None where the groups are fewer than two or not told."""
+    pairs = [(b, g) for b, g in zip(batch, group, strict=True) if g is not None] if group else []
+    batches, groups = (sorted({str(pair[k]) for pair in pairs}) for k in (0, 1))
+    if min(len(batches), len(groups)) < 2:  # noqa: PLR2004 (two of each)
+        return None
+    seen = np.zeros((len(batches), len(groups)))
+    for b, g in pairs:
+        seen[batches.index(b), groups.index(str(g))] += 1.0
+    due = seen.sum(axis=1, keepdims=True) * seen.sum(axis=0, keepdims=True) / seen.sum()
+    return float(np.sqrt(((seen - due) ** 2 / due).sum() / (seen.sum() * (min(seen.shape) - 1))))
 
 
 def analyse(
@@ -320,7 +343,7 @@ def analyse(
         measured_load(told, load, load_unit, members=members, samples=profile.samples, subjects=subjects),
         told,
         compared,
-        _batches(told, batch, subjects, distances),
+        _batches(told, batch, subjects, distances, groups),
         points,
         explained,
         min_depth,
