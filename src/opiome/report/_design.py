@@ -127,7 +127,7 @@ def _answer(rows: list[dict[str, Any]]) -> list[str]:
     loose = [row for row in rows if not row["type1_low"] <= row["nominal"] <= row["type1_high"]]
     if loose:
         names = joined([f"“{row['label']}” ({_share(row, 'type1')[0]} %)" for row in loose])
-        said.append(f"The error under the null is off the nominal one in {names}.")
+        said.append(f"The error under the null is off the nominal one in {names}, by its 95 % interval.")
     else:
         said.append("The error under the null is nominal in all, as far as so many trials can tell.")
     return said

@@ -112,6 +112,8 @@ def endpoint_of(candidate: Candidate, study: Study) -> Endpoint:
         days = round(duration_of(candidate, study) / _DAY)
         window = Window(f"days 1-{days}", 0.0, days * _DAY)
     changed: dict[str, object] = {"window": window}
+    if candidate.window is not None:
+        changed["label"] = f"{chosen.label} (here {candidate.window.text})"
     if candidate.analysis is not None:
         changed["analysis"] = candidate.analysis
     return chosen.model_copy(update=changed)

@@ -93,7 +93,7 @@ def drawn(
         hits[r] = any(s and ok for s, ok in zip(significant, right, strict=True))
         misses[r] = any(s and not ok for s, ok in zip(significant, right, strict=True))
         effects[r] = found[0].value
-    rate, low, high = _with_pool(hits, batch)
+    rate, low, high = _of_trials(hits) if null else _with_pool(hits, batch)
     known = effects[np.isfinite(effects)]
     ends = np.quantile(known, [0.05, 0.95]) if len(known) else (math.nan, math.nan)
     return Trials(
@@ -117,6 +117,15 @@ def _sample(side: Answers, patients: int, seed: int, place: tuple[int, int, int]
     picked = streams.uniform(seed, f"design/patients/{arm}", replicate, 0, np.arange(patients))
     rows = (n * again).astype(np.intp)[(n * picked).astype(np.intp)]
     return side.take(rows)
+
+
+def _of_trials(hits: NDArray[np.float64]) -> tuple[float, float, float]:
+    """The share of hits with Wilson's interval: under the null the pool adds nothing, it is in both arms."""
+    from scipy.stats import binomtest
+
+    count = int(hits.sum())
+    limits = binomtest(count, len(hits)).proportion_ci(0.95, method="wilson")
+    return count / len(hits), float(limits.low), float(limits.high)
 
 
 def _with_pool(hits: NDArray[np.float64], batch: NDArray[np.int64]) -> tuple[float, float, float]:
