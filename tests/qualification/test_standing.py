@@ -76,3 +76,11 @@ def test_a_check_goes_on_where_it_stopped(tmp_path, monkeypatch):
     assert calls == [(0, 400), (400, 400), (800, 200)]
     assert checks.run(None, "counting", 1.0, kept) == whole
     assert len(calls) == 3
+
+
+def test_committed_results_hold_what_is_asked():
+    rows = {row["check"]: row for row in checks._read(HERE / "standing.tsv")}
+    assert set(rows) == set(checks.CHECKS)
+    assert rows["negative"]["failed"] == rows["negative"]["broken"] == "0"
+    assert rows["drift"]["failed"] == rows["drift"]["broken"] == "0"
+    assert all(row["model"] and row["date"] for row in rows.values())
