@@ -13,6 +13,7 @@ from opiome.errors import Problem, ResultsError
 from opiome.report._bands import band_panel
 from opiome.report._biology import Biology, read_biology
 from opiome.report._courses import Course, courses, expected
+from opiome.report._estimands import judged
 from opiome.report._evidence import assumptions, evidence_shares, grades_text
 from opiome.report._facts import facts
 from opiome.report._flow import flow
@@ -147,6 +148,7 @@ def _context(tables: Tables, biology: Biology) -> dict[str, Any]:
         "contrasts": contrasts,
         "predictive": any(row.predictive_text for row in rows),
         "predictive_contrasts": any(row.predictive_text for row in contrasts),
+        "judged": judged(tables),
         "errors": any(row.error is not None for row in rows),
         "derived": any(row.published is not None for row in contrasts),
         "sources": list(dict.fromkeys(row.source for row in (*rows, *contrasts) if row.source)),
