@@ -9,10 +9,10 @@ import polars as pl
 from opiome.report._estimands import judged
 
 
-def tables(**more):
-    endpoints = {"label": ["R", "R", "C", "C"], "estimand": ["composite for death"] * 2 + ["policy"] * 2,
-                 "n": [10, 12, 10, 12], "n_effective": more.get("sizes", [10.0, 12.0, 10.0, 12.0])}  # fmt: skip
-    contrasts = {"label": ["R", "C"], "analysis": ["CMH", "Welch"], "p_adjusted": more.get("p", [None, None])}
+def tables(p=(None, None), sizes=(10.0, 12.0, 10.0, 12.0)):
+    told = ["composite for death"] * 2 + ["policy"] * 2
+    endpoints = {"label": ["R", "R", "C", "C"], "estimand": told, "n": [10, 12, 10, 12], "n_effective": sizes}
+    contrasts = {"label": ["R", "C"], "analysis": ["CMH", "Welch"], "p_adjusted": p}
     frame = pl.DataFrame(contrasts, schema_overrides={"p_adjusted": pl.Float64})
     return Made(endpoints=pl.DataFrame(endpoints), contrasts=frame)
 
