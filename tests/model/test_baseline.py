@@ -44,7 +44,8 @@ def people(n: int) -> tuple[dict[str, NDArray[np.float64]], dict[str, NDArray[np
 def drift(
     program: Any, parameters: Mapping[str, NDArray[np.float64]], start: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    ensemble = program.ensemble(dict(parameters), n=len(start), start=start)
+    # a flora forgets slowly, so the error of a coarse solution (1e-4) would be taken for drift
+    ensemble = program.ensemble(dict(parameters), n=len(start), start=start, rtol=1e-8)
     ensemble.advance(TWELVE_WEEKS)
     resting = [i for i, name in enumerate(program.states) if not name.startswith("tumour")]
     moved = np.abs(ensemble.states - start) / np.maximum(np.abs(start), 1e-9)
