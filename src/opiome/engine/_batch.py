@@ -1,6 +1,6 @@
 """Kernels evaluated for many patients, eight at a time."""
 # numba compiles this: plain loops, many flat arrays and rows named in capitals are the point
-# ruff: noqa: PLR0917, ANN001, ANN202, ARG001, N806
+# ruff: noqa: PLR0917, ANN001, ANN202, N806
 # mypy: disable-error-code="no-untyped-def"
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from opiome.engine._call import W, call
 
 
 @njit(nogil=True, cache=True)
-def evaluate(function, prep, time, states, parameters, result, work, base, n_pre):
+def evaluate(function, prep, time, states, parameters, result, work, base):
     """Call a kernel (t, y, par, pre, out) for every patient, eight at a time."""
     n, n_states = states.shape
     n_par, n_out = parameters.shape[1], result.shape[1]

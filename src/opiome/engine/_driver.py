@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 
 from opiome.engine._call import W, call
-from opiome.engine._switching import before_change, first_change, settle
+from opiome.engine._switching import Calls, Events, Places, before_change, first_change, settle
 
 RESET, SET, STOP, PUT, ADD, BOLUS, START = range(7)  # what an event does, in the order of ties
 OK, STEP_BUDGET, NON_FINITE, NEGATIVE, IMPOSSIBLE = range(5)
@@ -120,6 +120,9 @@ def integrate(
     )
 
     dense_arguments = (base + 8 * S, base + 8 * Y, base + 8 * YN, base + 8 * WORK, base + 8 * YOBS)
+    places = Places(n_states, TOBS, S, Y, YN, PEAK, YOBS, PAR, WATCH, AFFECT)
+    calls = Calls(prep_arguments, watch_arguments, probe_arguments, affect_arguments, dense_arguments)
+    events = Events(flags, marks, pending, trigger_kind, trigger_first, assigned)
     patient = np.full(W, -1, np.int64)
     end = np.zeros(W)  # the end of the present segment
     next_common = np.zeros(W, np.int64)
@@ -178,30 +181,7 @@ def integrate(
             if to_do[lane] == 2:  # outputs before the first step
                 to_do[lane] = 1
                 if n_watched > 0 and t <= 0.0:  # SBML events at time 0 are part of the start
-                    settle(
-                        lane,
-                        p,
-                        t,
-                        code,
-                        work,
-                        prep_arguments,
-                        watch_arguments,
-                        affect_arguments,
-                        Y,
-                        PAR,
-                        PEAK,
-                        WATCH,
-                        AFFECT,
-                        n_states,
-                        flags,
-                        marks,
-                        pending,
-                        trigger_kind,
-                        trigger_first,
-                        assigned,
-                        parameters,
-                        outcome,
-                    )
+                    settle(lane, p, t, code, work, calls, places, events, parameters, outcome)
                 fresh = False
                 while next_at[lane] < n_at and at[next_at[lane]] <= t:
                     if not fresh:
@@ -262,30 +242,7 @@ def integrate(
                             size = abs(work[Y + i * W + lane])
                             work[PEAK + i * W + lane] = max(work[PEAK + i * W + lane], size)
                 if n_watched > 0:
-                    done = settle(
-                        lane,
-                        p,
-                        t,
-                        code,
-                        work,
-                        prep_arguments,
-                        watch_arguments,
-                        affect_arguments,
-                        Y,
-                        PAR,
-                        PEAK,
-                        WATCH,
-                        AFFECT,
-                        n_states,
-                        flags,
-                        marks,
-                        pending,
-                        trigger_kind,
-                        trigger_first,
-                        assigned,
-                        parameters,
-                        outcome,
-                    )
+                    done = settle(lane, p, t, code, work, calls, places, events, parameters, outcome)
                     stale = False
                     if done > 0:
                         wish[lane] = 0.0
@@ -343,25 +300,7 @@ def integrate(
                 t_new = end[lane] if arrived else t + h
                 cut = 1.0
                 if n_watched > 0:
-                    cut = first_change(
-                        lane,
-                        p,
-                        t,
-                        h,
-                        t_new,
-                        code,
-                        work,
-                        probe_arguments,
-                        dense_arguments,
-                        YN,
-                        YOBS,
-                        TOBS,
-                        S,
-                        WATCH,
-                        n_states,
-                        flags,
-                        marks,
-                    )
+                    cut = first_change(lane, p, t, h, t_new, code, work, calls, places, events)
                     if cut < 1.0:
                         cut = min(max(cut, 2.0 * np.spacing(t) / h), 0.5 + 0.5 * cut)  # time must go on
                         arrived = False
@@ -397,22 +336,7 @@ def integrate(
                 rejected[lane] = True
                 ahead = h
                 if marks.shape[1] > 0:
-                    ahead = before_change(
-                        lane,
-                        p,
-                        t,
-                        h,
-                        code,
-                        work,
-                        probe_arguments,
-                        Y,
-                        YOBS,
-                        TOBS,
-                        WATCH,
-                        n_states,
-                        flags,
-                        marks,
-                    )
+                    ahead = before_change(lane, p, t, h, code, work, calls, places, events)
                     if ahead == 0.0 and np.nextafter(t, np.inf) < end[lane]:  # step over it: the state stays
                         work[T + lane] = np.nextafter(t, np.inf)
                         to_do[lane] = 1

@@ -270,9 +270,7 @@ class Program:
         result = np.empty((n, width))
         work, base = self._workspace(2 + len(self.states) + self._slots + width + prepared)
         times = np.ascontiguousarray(np.broadcast_to(np.asarray(time, dtype=np.float64), n))
-        _batch.evaluate(
-            code.address(kernel), code.address("prep"), times, states, matrix, result, work, base, prepared
-        )
+        _batch.evaluate(code.address(kernel), code.address("prep"), times, states, matrix, result, work, base)
         return result
 
     def rhs(self, states: Array, parameters: Mapping[str, float | Array], time: float | Array = 0.0) -> Array:
