@@ -14,7 +14,7 @@ FLAT = replace(diary_numbers(), day_sd=0.0, week_sd=0.0, spell_sd=0.0, rhythm=(1
 LATE = 24.0 * 300
 
 
-def passed(per_week, start, factor, n=4000, days=28):
+def passed(per_week, start, factor, n=4000, days=28, numbers=FLAT):
     """Movements a week per person over some days from ``start`` on (h since randomisation)."""
     signs = {
         "bm_rate": np.full((n, 24), per_week / 168),
@@ -22,7 +22,7 @@ def passed(per_week, start, factor, n=4000, days=28):
         "straining": np.full((n, 24), 0.3),
         "bristol": np.full((n, 24), 3.5),
     }
-    bowel = Bowel.start(np.arange(n), signs["bm_rate"][:, 0], start, FLAT, 5)
+    bowel = Bowel.start(np.arange(n), signs["bm_rate"][:, 0], start, numbers, 5)
     return sum(len(bowel.day(d, start + 24.0 * d, signs, factor)) for d in range(days)) / n / days * 7
 
 
@@ -35,11 +35,12 @@ def test_it_helps_those_who_have_few_movements():
     assert 1 < many < 1.1
 
 
-def test_it_builds_up_over_weeks():
-    first, later, last = (passed(1.5, start, 2.0, days=2) for start in (0.0, 24.0 * 14, LATE))
-    plain = passed(1.5, 0.0, 1.0, days=2)
+def test_it_builds_up_with_its_time_constant():
+    slow = replace(FLAT, nonspecific_onset=14.0)
+    first, later, last = (passed(1.5, start, 2.0, days=2, numbers=slow) for start in (0.0, 24.0 * 14, LATE))
+    plain = passed(1.5, 0.0, 1.0, days=2, numbers=slow)
     assert 0 <= first - plain < 0.3 * (last - plain)
-    assert first < later < last
+    assert later - plain == pytest.approx((1 - np.exp(-15 / 14)) * (last - plain), rel=0.15)
 
 
 def test_it_is_absent_from_the_run_in_and_where_it_is_one():
