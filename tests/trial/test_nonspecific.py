@@ -14,7 +14,7 @@ FLAT = replace(diary_numbers(), day_sd=0.0, week_sd=0.0, spell_sd=0.0, rhythm=(1
 LATE = 24.0 * 300
 
 
-def passed(per_week, start, factor, n=4000, days=28, numbers=FLAT):
+def passed(per_week, start, factor, *, n=4000, days=28, numbers=FLAT):
     """Movements a week per person over some days from ``start`` on (h since randomisation)."""
     signs = {
         "bm_rate": np.full((n, 24), per_week / 168),
