@@ -51,10 +51,11 @@ FIELDS = ("values", "event", "baseline", "visits")
 
 
 def study_of(*arms: str) -> Study:
-    """COMPOSE-1 with some of its arms, without what was published."""
+    """COMPOSE-1 with some of its arms, without what was published and without strata."""
     study = trial.load_study("compose-1")
     own = {name: study.arms[name] for name in arms}
-    return study.model_copy(update={"arms": own, "reference": "placebo", "published": ()})
+    changed = {"arms": own, "reference": "placebo", "published": (), "strata": ()}
+    return study.model_copy(update=changed)
 
 
 def folder_of(place: Path, what: str, study: Study, model: Model) -> Path:
