@@ -38,9 +38,7 @@ def test_spoilt_numbers_are_written_again_and_nothing_else(folder):
         cells = spoilt[k].split("\t")
         spoilt[k] = "\t".join([cells[0], f"{1.3 * float(cells[1]):.4g}", *cells[2:]])
     table.write_text("".join(spoilt), encoding="utf-8")
-    gut.write_text(
-        before[gut].replace("healthy_flora_signal\t", "healthy_flora_signal\t1"), encoding="utf-8"
-    )
+    gut.write_text(before[gut].replace("healthy_flora_signal\t", "healthy_flora_signal\t1"), encoding="utf-8")
     loaded = model.load(folder, strict=False)
     stale = sorted([*wrong, "healthy_flora_signal"])
     program = engine.compile(model.load().sbml)
