@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.ticker import FuncFormatter
 
 from opiome.report._palette import arm_styles
-from opiome.report._svg import INK, MUTED, RULE, figure, inline, quiet
+from opiome.report._svg import INK, MUTED, RULE, beside, figure, inline, quiet
 from opiome.report._words import number
 
 if TYPE_CHECKING:
@@ -108,19 +108,8 @@ def _write(
     axes: Axes, x: float, y: float, text: str, colour: str, *, bold: bool = False, size: float = 13.0
 ) -> None:
     """Write ``x`` pixels from the picture's left edge, ``y`` rows from the top."""
-    left, right = _POWER
-    axes.text(
-        (x - left) / (right - left),
-        y,
-        text,
-        transform=axes.get_yaxis_transform(),
-        fontsize=size,
-        color=colour,
-        va="center",
-        fontweight="bold" if bold else "normal",
-        clip_on=False,
-        parse_math=False,
-    )
+    weight = "bold" if bold else "normal"
+    beside(axes, _POWER, (x, y), text, color=colour, fontsize=size, fontweight=weight)
 
 
 def size_curves(rows: Rows, key: str) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from opiome.report._svg import INK, MUTED, RULE, figure, inline, quiet
+from opiome.report._svg import INK, MUTED, RULE, beside, figure, inline, quiet
 from opiome.report._words import number
 
 if TYPE_CHECKING:
@@ -203,21 +203,10 @@ def _write(
     flush_right: bool = False,
 ) -> None:
     """Write ``at`` pixels from the picture's left edge and from the top of the group."""
-    x, y = at
-    left, right = layout.left, layout.right
-    axes.text(
-        (x - left) / (right - left),
-        y,
-        text,
-        transform=axes.get_yaxis_transform(),
-        fontsize=12.5,
-        color=colour,
-        va="center",
-        ha="right" if flush_right else "left",
-        fontweight="bold" if bold else "normal",
-        clip_on=False,
-        parse_math=False,
-    )
+    weight = "bold" if bold else "normal"
+    side = "right" if flush_right else "left"
+    span = (layout.left, layout.right)
+    beside(axes, span, at, text, color=colour, fontsize=12.5, fontweight=weight, ha=side)
 
 
 def _cut(text: str, letters: int) -> str:

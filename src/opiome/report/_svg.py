@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["INK", "MUTED", "RULE", "element", "figure", "inline", "quiet"]
+__all__ = ["INK", "MUTED", "RULE", "beside", "element", "figure", "inline", "quiet"]
 
 INK = "#1b2028"
 """Text and published values."""
@@ -57,6 +57,22 @@ def quiet(axes: Axes) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["left", "bottom"]].set_color(RULE)
     axes.tick_params(color=RULE, labelcolor=MUTED, labelsize=11.5, length=3, pad=3)
+
+
+def beside(axes: Axes, span: tuple[float, float], at: tuple[float, float], text: str, **look: object) -> None:
+    """Write a text in the row of a mark.
+
+    Args:
+        axes: The axes that hold the mark; their vertical scale counts rows.
+        span: Where the axes begin and end, in pixels from the picture's left edge.
+        at: Pixels from the picture's left edge, and the place on the vertical scale.
+        text: What to write; never read as mathematics.
+        look: ``color``, ``fontsize`` and other properties of a matplotlib text.
+    """
+    left, right = span
+    place = ((at[0] - left) / (right - left), at[1])
+    given: Any = {"va": "center", "clip_on": False, "parse_math": False, **look}
+    axes.text(*place, text, transform=axes.get_yaxis_transform(), **given)
 
 
 def inline(drawn: Figure, key: str, title: str, style: str = "") -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from opiome.report._map_key import SIGNS
-from opiome.report._svg import INK, MUTED, RULE, figure, inline, quiet
+from opiome.report._svg import INK, MUTED, RULE, beside, figure, inline, quiet
 from opiome.report._words import decimals, interval, number
 
 if TYPE_CHECKING:
@@ -116,15 +116,5 @@ def _write(
     axes: Axes, x: float, y: float, text: str, colour: str, *, bold: bool = False, size: float = 12.5
 ) -> None:
     """Write ``x`` pixels from the picture's left edge, ``y`` rows from the top."""
-    axes.text(
-        (x - _LEFT) / (_RIGHT - _LEFT),
-        y,
-        text,
-        transform=axes.get_yaxis_transform(),
-        fontsize=size,
-        color=colour,
-        va="center",
-        fontweight="bold" if bold else "normal",
-        clip_on=False,
-        parse_math=False,
-    )
+    weight = "bold" if bold else "normal"
+    beside(axes, (_LEFT, _RIGHT), (x, y), text, color=colour, fontsize=size, fontweight=weight)

@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
 from opiome.errors import Problem, ResultsError
 from opiome.report._forest import VERDICT_COLOURS
-from opiome.report._svg import INK, MUTED, RULE, element, figure, inline, quiet
+from opiome.report._svg import INK, MUTED, RULE, beside, element, figure, inline, quiet
 from opiome.report._words import decimals, interval, number
 
 if TYPE_CHECKING:
@@ -199,18 +199,8 @@ def _row(axes: Axes, row: Row, y: float) -> None:
 
 
 def _write(axes: Axes, x: float, y: float, text: str, colour: str, *, bold: bool = False) -> None:
-    axes.text(
-        (x - _LEFT) / (_RIGHT - _LEFT),
-        y,
-        text,
-        transform=axes.get_yaxis_transform(),
-        fontsize=11,
-        color=colour,
-        va="center",
-        fontweight="bold" if bold else "normal",
-        clip_on=False,
-        parse_math=False,
-    )
+    weight = "bold" if bold else "normal"
+    beside(axes, (_LEFT, _RIGHT), (x, y), text, color=colour, fontsize=11, fontweight=weight)
 
 
 def _range(panel: _Panel) -> tuple[float, float]:
