@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from opiome.errors import CohortError, Problem, ResultsError
+from opiome.errors import CohortError, Problem
 from opiome.trial._analyses import ANALYSES, usual
 from opiome.trial._compare import PER_HOUR
 from opiome.trial._design_draws import draws
 from opiome.trial._design_file import duration_of, endpoint_of
 from opiome.trial._design_pool import arms_of, pool, whole
 from opiome.trial._design_trials import BATCHES, drawn
+from opiome.trial._results import made
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -85,7 +86,7 @@ def compare_designs(
         from opiome import model as models
 
         model = models.load()
-    place = _made(Path(folder) / "pools")
+    place = made(Path(folder) / "pools")
     all_arms, design = whole(loaded), loaded.design
     base = pool(loaded, all_arms, model, {}, place / "model", threads=threads, progress=progress)
     if base.refused:
@@ -264,14 +265,3 @@ def _frame(rows: list[dict[str, Any]], columns: str) -> pl.DataFrame:
     types = {"s": pl.String(), "i": pl.Int64(), "": pl.Float64()}
     parts = [part.partition(":") for part in columns.split()]
     return pl.DataFrame(rows, schema={name: types[kind] for name, _, kind in parts}).fill_nan(None)
-
-
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        problem = Problem(
-            f"cannot be made ({error.strerror or error})", file=folder, remedy="name another folder"
-        )
-        raise ResultsError(problem) from None
-    return folder

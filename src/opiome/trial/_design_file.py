@@ -11,11 +11,9 @@ from pydantic import ValidationError
 from opiome import regimen
 from opiome.errors import DoseError, InputError, Problem, StudyError, nearest
 from opiome.trial import _problems
-from opiome.trial._analyses import ANALYSES
 from opiome.trial._design_draws import unknown_names
 from opiome.trial._design_fields import Design
-from opiome.trial._endpoint_rules import endpoint_rules
-from opiome.trial._endpoints import RULES
+from opiome.trial._endpoint_rules import endpoint_rules, unfit
 from opiome.trial._fields import Window
 from opiome.trial._load import load_study
 from opiome.trial._yaml import read_yaml
@@ -192,16 +190,8 @@ def _times(candidate: Candidate, study: Study, path: Steps) -> Found:
                 remedy="give the candidate a 'window' that fits",
             ),
         )
-    kind = str(getattr(endpoint.params, "statistic", RULES[endpoint.rule].kind))
-    if candidate.analysis is not None and ANALYSES[candidate.analysis].kind != kind:
-        fitting = [name for name, one in ANALYSES.items() if one.kind == kind]
-        yield (
-            (*path, "analysis"),
-            Problem(
-                f"the analysis '{candidate.analysis}' is not for a {kind}, which '{endpoint.id}' is",
-                expected=" or ".join(fitting),
-            ),
-        )
+    if (problem := unfit(endpoint, candidate.analysis)) is not None:
+        yield (*path, "analysis"), problem
     elif candidate.analysis == "mmrm" or candidate.window is not None:
         alone = study.model_copy(update={"endpoints": (endpoint,), "multiplicity": None})
         for steps, problem in endpoint_rules(alone):

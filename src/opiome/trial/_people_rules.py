@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from opiome.cohort import Profiles, draw_covariates, marginals
-from opiome.errors import CohortError, Problem, nearest
+from opiome.errors import CohortError, Problem
 from opiome.trial._endpoint_fields import DIARY_QUANTITIES
 from opiome.trial._population import correlations
+from opiome.trial._problems import unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterator
 
     from opiome.model import Model
     from opiome.trial._schema import Study
@@ -32,31 +33,22 @@ def people_problems(study: Study, model: Model) -> Found:
     yield from _cohort_file(study, model)
 
 
-def _near(word: str, known: Collection[str], what: str) -> Problem:
-    near = nearest(word, known)
-    return Problem(
-        f"unknown {what} '{word}'",
-        expected=f"one of {', '.join(known)}" if known else None,
-        remedy=f"did you mean '{near}'?" if near else None,
-    )
-
-
 def _names(study: Study, known: list[str]) -> Found:
     population = study.population
     for name in population.covariates:
         if name not in known:
-            yield ("population", "covariates", name), _near(name, known, "covariate")
+            yield ("population", "covariates", name), unknown(name, known, "covariate")
     with_dose = [*known, *(["ome"] if study.background.opioid else [])]
     for i, condition in enumerate(population.eligibility):
         if condition.quantity not in with_dose:
-            yield ("population", "eligibility", i), _near(condition.quantity, with_dose, "covariate")
+            yield ("population", "eligibility", i), unknown(condition.quantity, with_dose, "covariate")
     for i, item in enumerate(population.represents):
         if item.when.quantity not in with_dose:
-            yield ("population", "represents", i, "when"), _near(item.when.quantity, with_dose, "covariate")
+            yield ("population", "represents", i, "when"), unknown(item.when.quantity, with_dose, "covariate")
     at_entry = [*with_dose, *DIARY_QUANTITIES]
     for i, condition in enumerate(study.strata):
         if condition.quantity not in at_entry:
-            yield ("strata", i), _near(condition.quantity, at_entry, "covariate or diary quantity")
+            yield ("strata", i), unknown(condition.quantity, at_entry, "covariate or diary quantity")
         if condition in study.strata[:i]:
             yield ("strata", i), Problem(f"'{condition}' is given twice", remedy="leave one out")
 
@@ -69,7 +61,7 @@ def _correlations(study: Study, model: Model, known: list[str]) -> Found:
         for key in ("a", "b"):
             if getattr(item, key) not in known:
                 sound = False
-                yield (*path, key), _near(getattr(item, key), known, "covariate")
+                yield (*path, key), unknown(getattr(item, key), known, "covariate")
         if item.a == item.b:
             sound = False
             yield path, Problem(f"'{item.a}' is correlated with itself", expected="two covariates")

@@ -10,14 +10,14 @@ from opiome.trial._fields import Part
 from opiome.trial._schema import Study
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
     from opiome.trial._yaml import Document, Steps
 
-__all__ = ["field_name", "of_validation", "problem_at"]
+__all__ = ["field_name", "of_validation", "problem_at", "unknown"]
 
 _TYPES = {
     "string_type": "a text",
@@ -54,6 +54,16 @@ def problem_at(document: Document, path: Steps, problem: Problem, *, key: bool =
     message, remedy = _one_line(problem.message), problem.remedy and _one_line(problem.remedy)
     return problem.at(
         file=document.file, line=line, column=column, field=field, message=message, remedy=remedy
+    )
+
+
+def unknown(word: str, known: Collection[str], what: str) -> Problem:
+    """A name that is none of the known ones."""
+    near = nearest(word, known)
+    return Problem(
+        f"unknown {what} '{word}'",
+        expected=f"one of {', '.join(known)}" if known else None,
+        remedy=f"did you mean '{near}'?" if near else None,
     )
 
 
@@ -159,12 +169,8 @@ def _unknown_key(loc: tuple[str | int, ...], root: type[Part]) -> Problem:
 
 
 def _choice(given: str, known: Sequence[str], what: str) -> Problem:
-    near = nearest(given, known)
-    return Problem(
-        f"unknown {what} '{given}'",
-        expected=f"one of {', '.join(known)}" if known else None,
-        remedy=f"did you mean '{near}'?" if near else "remove it",
-    )
+    problem = unknown(given, known, what)
+    return problem if problem.remedy else problem.at(remedy="remove it")
 
 
 def _literal(loc: tuple[str | int, ...], given: object, root: type[Part]) -> Problem:

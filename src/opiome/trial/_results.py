@@ -13,7 +13,7 @@ from opiome.errors import Problem, ResultsError
 if TYPE_CHECKING:
     import polars as pl
 
-__all__ = ["TABLES", "Results"]
+__all__ = ["TABLES", "Results", "made"]
 
 TABLES = ("patients", "bands", "diary", "movements", "endpoints", "contrasts", "nodes")
 _MANIFEST = "manifest.json"
@@ -110,3 +110,15 @@ class Results:
         if problems:
             raise ResultsError(problems)
         return cls(**found)
+
+
+def made(folder: Path) -> Path:
+    """The folder, made where it is missing; raises ResultsError if it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        problem = Problem(
+            f"cannot be made ({error.strerror or error})", file=folder, remedy="name another folder"
+        )
+        raise ResultsError(problem) from None
+    return folder

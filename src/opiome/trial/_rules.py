@@ -13,11 +13,12 @@ from opiome.errors import DoseError, Problem, nearest
 from opiome.trial._endpoint_rules import endpoint_rules
 from opiome.trial._endpoints import RULES
 from opiome.trial._people_rules import people_problems
-from opiome.trial._problems import problem_at
-from opiome.trial._protocol_rules import missing_items, protocol_problems, regimen_problems, unseen
+from opiome.trial._problems import problem_at, unknown
+from opiome.trial._protocol_rules import ignored_share, protocol_problems, regimen_problems, unseen
+from opiome.trial._reach_rules import missing_items, never_met, never_seen, whole_days, without_opioid
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from opiome.model import Model
     from opiome.trial._fields import Condition
@@ -39,19 +40,12 @@ def check(study: Study | None, document: Document, model: Model | None) -> list[
             found += people_problems(study, model)
             found += _observables(study, model)
             found += unseen(study, model)
+            found += ignored_share(study, model)
+            found += without_opioid(study, model)
             found += _lines(study, model)
             if not found:
                 found += _slots(study, model)
     return [problem_at(document, path, problem) for path, problem in found]
-
-
-def _near(word: str, known: Collection[str], what: str) -> Problem:
-    near = nearest(word, known)
-    return Problem(
-        f"unknown {what} '{word}'",
-        expected=f"one of {', '.join(known)}" if known else None,
-        remedy=f"did you mean '{near}'?" if near else None,
-    )
 
 
 # -- regimens, read from the file itself -------------------------------------------------------------------
@@ -118,6 +112,9 @@ def _endpoints(study: Study) -> Found:
         if endpoint.id in seen:
             yield (*path, "id"), Problem(f"the endpoint '{endpoint.id}' is given twice", remedy="rename one")
         seen.add(endpoint.id)
+        if endpoint.label in {one.label for one in study.endpoints[:i]}:
+            problem = Problem(f"the label '{endpoint.label}' is given twice", remedy="tell them apart")
+            yield (*path, "label"), problem
         if endpoint.window is not None and endpoint.window.end > study.treatment.duration:
             days = study.treatment.duration / 24
             yield (
@@ -137,7 +134,7 @@ def _published(study: Study) -> Found:
     for i, result in enumerate(study.published):
         path: Steps = ("published", i)
         if result.endpoint not in endpoints:
-            yield (*path, "endpoint"), _near(result.endpoint, endpoints, "endpoint")
+            yield (*path, "endpoint"), unknown(result.endpoint, endpoints, "endpoint")
         elif result.unit != endpoints[result.endpoint].unit:
             unit = endpoints[result.endpoint].unit
             yield (
@@ -152,14 +149,14 @@ def _published(study: Study) -> Found:
         ):
             yield (*path, "value"), Problem(f"{result.value:g} % of patients", expected="0 to 100 %")
         if result.arm not in study.arms:
-            yield (*path, "arm"), _near(result.arm, study.arms, "arm")
+            yield (*path, "arm"), unknown(result.arm, study.arms, "arm")
         if result.against is not None and result.against != study.reference_arm:
             yield (
                 (*path, "against"),
                 Problem(f"'{result.against}' is not the reference arm", expected=f"'{study.reference_arm}'"),
             )
         if result.source not in study.sources:
-            yield (*path, "source"), _near(result.source, study.sources, "source")
+            yield (*path, "source"), unknown(result.source, study.sources, "source")
         ends = [end for end in (result.low, result.value, result.high) if end is not None]
         if any(one > other for one, other in pairwise(ends)):
             yield (
@@ -170,7 +167,15 @@ def _published(study: Study) -> Found:
 
 def _reference(study: Study) -> Found:
     if study.reference is not None and study.reference not in study.arms:
-        yield ("reference",), _near(study.reference, study.arms, "arm")
+        yield ("reference",), unknown(study.reference, study.arms, "arm")
+
+
+def _labels(study: Study) -> Found:
+    labels = [arm.label for arm in study.arms.values()]
+    for k, (name, arm) in enumerate(study.arms.items()):
+        if arm.label in labels[:k]:
+            problem = Problem(f"the label '{arm.label}' is given twice", remedy="tell the arms apart")
+            yield ("arms", name, "label"), problem
 
 
 def _visits(study: Study) -> Found:
@@ -213,10 +218,14 @@ _RULES: tuple[Callable[[Study], Found], ...] = (
     _endpoints,
     _published,
     _reference,
+    _labels,
     _visits,
     _contradictions,
     endpoint_rules,
     protocol_problems,
+    whole_days,
+    never_seen,
+    never_met,
     missing_items,
 )
 

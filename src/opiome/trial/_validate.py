@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from opiome.errors import OpiomeError, Problem, ResultsError
 from opiome.trial._load import load_study, shipped_studies
+from opiome.trial._results import made
 from opiome.trial._run import run
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def validate(
         model = models.load()
     loaded = [load_study(name, model) for name in studies or shipped_studies()]
     loaded = [study for study in loaded if study.published]
-    place = _made(Path(folder) / "studies")
+    place = made(Path(folder) / "studies")
     parts, keys, failed = [_empty()], {}, {}
     for done, study in enumerate(loaded):
         if progress is not None:
@@ -173,17 +174,6 @@ def validate(
         "studies": keys,
     }
     return Validation(pl.concat(parts), facts, failed)
-
-
-def _made(folder: Path) -> Path:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        problem = Problem(
-            f"cannot be made ({error.strerror or error})", file=folder, remedy="name another folder"
-        )
-        raise ResultsError(problem) from None
-    return folder
 
 
 def _key(study: Study, model: Model, patients: int | None, seed: int | None) -> str:
