@@ -16,7 +16,7 @@ from opiome.errors import InputError, Problem, nearest
 if TYPE_CHECKING:
     import pint
 
-__all__ = ["Quantity", "hours", "known_units", "nanomoles", "quantity"]
+__all__ = ["Quantity", "hours", "nanomoles", "quantity"]
 
 _TEXT = re.compile(r"\s*([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)\s*([^\d\s].*?)?\s*")
 _SPELLINGS = {
@@ -96,11 +96,6 @@ def _registry() -> pint.UnitRegistry[float]:
     registry: pint.UnitRegistry[float] = pint.UnitRegistry()
     registry.define("cfu = []")
     return registry
-
-
-def known_units() -> tuple[str, ...]:
-    """The spellings that messages suggest; every other unit that pint knows works too."""
-    return _COMMON
 
 
 def _pint_unit(unit: str) -> str:

@@ -416,8 +416,7 @@ class Program:
             events: doses, parameter changes and resets from time 0 on.
             rtol: relative tolerance of a step.
             atol: absolute tolerance, one or per state; ``1e-4 * rtol`` by default. Each state also gets 1 %
-            of ``rtol``
-                times its largest size so far in that patient.
+                of ``rtol`` times its largest size so far in that patient.
             threads: threads to use; they do not change a bit of the result.
             signed: states that may be negative; states that start below zero are taken to be.
             budget: most steps between two events.

@@ -16,7 +16,6 @@ from opiome.trial._fields import Duration, Part, WindowText
 __all__ = [
     "DIARY_QUANTITIES",
     "RULES",
-    "STRATEGIES",
     "DiaryQuantity",
     "Endpoint",
     "Estimand",
@@ -240,7 +239,6 @@ class SurvivalParams(Part):
 
 
 Strategy = Literal["treatment policy", "hypothetical", "composite", "while on treatment"]
-STRATEGIES: tuple[str, ...] = ("treatment policy", "hypothetical", "composite", "while on treatment")
 """The strategies of ICH E9(R1) for intercurrent events that this program has (not principal strata)."""
 
 
