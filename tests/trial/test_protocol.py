@@ -188,6 +188,22 @@ def test_an_antagonist_is_added_on_rome_iv(tiny, study_of):
     assert results.diary.filter(week)["spontaneous"].sum() > without.diary.filter(week)["spontaneous"].sum()
 
 
+def test_two_reasons_for_one_drug_add_it_once(tiny, study_of):
+    """Whoever meets both conditions takes one dose a day, not two."""
+    rule = {"when": "rome_items >= 2", "regimen": "naldemedine 0.2 mg daily", "every": "7 days"}
+    arms = {"usual": {"label": "Usual care", "regimen": ["placebo"]}}
+    once = ran(tiny, study_of, {"add": [rule]}, arms=arms, published=[])
+    twice = ran(tiny, study_of, {"add": [rule, rule | {"when": "rome_items >= 1"}]}, arms=arms, published=[])
+    same = (
+        twice.patients.select("patient", "added_day")
+        .join(once.patients.select("patient", day="added_day"), on="patient")
+        .filter(pl.col("added_day") == pl.col("day"))["patient"]
+    )
+    assert len(same) > 3
+    chosen = pl.col("patient").is_in(same.implode())
+    assert twice.diary.filter(chosen).equals(once.diary.filter(chosen))
+
+
 def test_stopping_the_trial_and_the_study_drug(tiny, study_of):
     loose = {"when": "bm_per_week > 5", "every": "7 days", "reason": "diarrhoea"}
     left = ran(tiny, study_of, {"stop": [loose | {"stop": "trial"}]})

@@ -91,9 +91,7 @@ def _limits(study: Study, endpoint: Endpoint, path: Steps) -> Found:
         hours = endpoint.window.end - endpoint.window.start if endpoint.window else study.treatment.duration
         weeks = max(int(hours // 168), 1)
         if endpoint.params.weeks > weeks:
-            what = (
-                f"{endpoint.params.weeks} positive weeks are needed and {weeks} are judged: nobody responds"
-            )
+            what = f"{endpoint.params.weeks} positive weeks are needed of {weeks}: nobody responds"
             yield (*path, "params"), Problem(what, expected=f"'weeks' of at most {weeks}")
     if endpoint.rule == "after_doses":
         last = endpoint.params.doses

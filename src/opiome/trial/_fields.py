@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping  # noqa: TC003  # pydantic resolves the annotations
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 import numpy as np
 from pydantic import (
@@ -63,6 +63,21 @@ class Part(BaseModel):
     """A part of a study file: immutable, and an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, given: Any) -> Any:  # noqa: ANN401  # whatever the file holds
+        if not isinstance(given, dict):
+            return given
+        numbers = {name for name, field in cls.model_fields.items() if _is_number(field.annotation)}
+        wrong = {name: str(value).lower() for name, value in given.items()
+                 if name in numbers and isinstance(value, bool)}  # fmt: skip
+        return given | wrong  # a text, which the field then refuses
+
+
+def _is_number(annotation: object) -> bool:
+    """Whether a field holds a number, and nothing else but None."""
+    return annotation in {int, float} or any(_is_number(inner) for inner in get_args(annotation)[:1])
 
 
 def _positive_hours(given: object) -> float:

@@ -331,7 +331,9 @@ class Protocol:
         diary = group.diary
         if not self._now(rule, diary, column):
             return
-        met = group.present & ~self._added[k] & self._met(rule, rule.when, diary, column)
+        regimens = [one.regimen for one in self._rules.add]
+        had = [self._added[j] for j, one in enumerate(regimens) if one == rule.regimen]  # for another reason
+        met = group.present & ~np.logical_or.reduce(had) & self._met(rule, rule.when, diary, column)
         hour = _DAY * (column - diary.lead)
         dosing = self._therapy.added[k]
         for members, where, _ in self._groups:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from opiome.errors import Problem, nearest
+from opiome import regimen
+from opiome.errors import DoseError, Problem, nearest
+from opiome.trial._conditions import conditions, every_rule
 from opiome.trial._endpoint_fields import DIARY_QUANTITIES
 
 if TYPE_CHECKING:
@@ -12,16 +14,15 @@ if TYPE_CHECKING:
 
     from opiome.model import Model
     from opiome.regimen import Dosing
-    from opiome.trial._fields import Condition
-    from opiome.trial._protocol_fields import _Rule
     from opiome.trial._schema import Study
     from opiome.trial._yaml import Steps
 
     Found = Iterator[tuple[Steps, Problem]]
 
-__all__ = ["missing_items", "protocol_problems", "regimen_problems", "unseen"]
+__all__ = ["ignored_share", "protocol_problems", "regimen_problems", "unseen"]
 
 _DAY = 24.0
+_RESERVED = frozenset({"death", "dropout"})
 
 
 def regimen_problems(path: Steps, text: str, dosing: Dosing) -> Iterator[Problem]:
@@ -45,6 +46,7 @@ def _rescue_laxative(text: str, dosing: Dosing) -> Iterator[Problem]:
         yield Problem(f"'{text}' is not as needed", expected="'... as needed'")
     if _is_opioid(dosing):
         yield Problem(f"{dosing.drug} is an opioid and relieves no constipation", expected="a laxative")
+    yield from _own_days(text, dosing)
 
 
 def _rescue_opioid(text: str, dosing: Dosing) -> Iterator[Problem]:
@@ -58,6 +60,13 @@ def _rescue_opioid(text: str, dosing: Dosing) -> Iterator[Problem]:
             expected="a regimen without a dose",
             remedy="remove the dose, or set 'least' and 'most' to what it is worth",
         )
+    product = dosing.product
+    if product is not None and _is_opioid(dosing) and (product.mode == "rate" or not product.slots):
+        yield Problem(
+            f"{product.title} cannot relieve an episode of pain",
+            expected="an opioid of one molecule that is taken as a single dose (morphine IR as needed)",
+        )
+    yield from _own_days(text, dosing)
 
 
 def _rotation(text: str, dosing: Dosing) -> Iterator[Problem]:
@@ -69,11 +78,20 @@ def _rotation(text: str, dosing: Dosing) -> Iterator[Problem]:
             expected="an opioid of one molecule",
             remedy="make it an arm of its own",
         )
+    yield from _own_days(text, dosing)
+
+
+def _own_days(text: str, dosing: Dosing) -> Iterator[Problem]:
     if dosing.first_day != 1 or dosing.last_day is not None:
-        yield Problem(f"'{text}' has days of its own; it is taken from the change on", remedy="remove them")
+        yield Problem(
+            f"'{text}' has days of its own, and the rule says when it is taken", remedy="remove them"
+        )
 
 
 def _add(text: str, dosing: Dosing) -> Iterator[Problem]:
+    if not dosing.is_active:
+        yield Problem(f"'{text}' adds nothing", expected="a drug with a dose (naldemedine 0.2 mg daily)")
+    yield from _own_days(text, dosing)
     if _is_opioid(dosing):
         yield Problem(f"'{text}' adds an opioid", expected="any other drug", remedy="use 'rules.rotation'")
 
@@ -90,7 +108,7 @@ _REGIMENS: Mapping[str | int, Callable[[str, Dosing], Iterator[Problem]]] = {
 def protocol_problems(study: Study) -> Found:
     """What is wrong with the rules themselves: when they look, at what, for which arms."""
     rules = study.rules
-    for path, rule in _rules(study):
+    for path, rule in every_rule(study):
         if rule.every is None and not study.visits:
             yield (
                 path,
@@ -114,6 +132,8 @@ def protocol_problems(study: Study) -> Found:
                         remedy=f"did you mean '{near}'?" if near else None,
                     ),
                 )
+    yield from _taken_twice(study)
+    yield from _reasons(study)
     rescue = rules.rescue_opioid
     if rescue is not None and rescue.least > rescue.most:
         yield (
@@ -122,64 +142,36 @@ def protocol_problems(study: Study) -> Found:
         )
 
 
-def missing_items(study: Study) -> Found:
-    """Endpoints that ask the diary for something that nobody in this study can write down."""
-    rules = study.rules
-    there = {
-        "rescue_per_week": (rules.rescue_laxative, "rescue laxative", "add 'rules.rescue_laxative'"),
-        "rescue_opioid_per_day": (rules.rescue_opioid, "rescue opioid", "add 'rules.rescue_opioid'"),
-        "rotations": (rules.rotation, "change of opioid", "add 'rules.rotation'"),
-    }
-    for i, endpoint in enumerate(study.endpoints):
-        name = getattr(endpoint.params, "quantity", None)
-        if name in there and there[name][0] is None:
-            _, what, remedy = there[name]
+def _taken_twice(study: Study) -> Found:
+    for i, added in enumerate(study.rules.add):
+        for name in added.arms or tuple(study.arms):
+            if name in study.arms and added.regimen in study.arms[name].regimen:
+                yield (
+                    ("rules", "add", i, "regimen"),
+                    Problem(
+                        f"the arm '{name}' takes '{added.regimen}' already, and would take it twice",
+                        remedy="name the arms that have the rule ('arms')",
+                    ),
+                )
+
+
+def _reasons(study: Study) -> Found:
+    for i, stop in enumerate(study.rules.stop):
+        if stop.reason in _RESERVED:
             yield (
-                ("endpoints", i, "params", "quantity"),
+                ("rules", "stop", i, "reason"),
                 Problem(
-                    f"'{endpoint.id}' asks for '{name}', and the protocol has no {what}",
-                    remedy=f"{remedy}, or judge something else",
+                    f"'{stop.reason}' is what the table of patients says of others who left",
+                    expected="a reason of its own",
                 ),
             )
-
-
-def _rules(study: Study) -> Iterator[tuple[Steps, _Rule]]:
-    """Every rule that looks at the diary, with its path."""
-    rules = study.rules
-    if rules.titration is not None:
-        yield ("rules", "titration"), rules.titration
-    if rules.rotation is not None:
-        yield ("rules", "rotation"), rules.rotation
-    for i, added in enumerate(rules.add):
-        yield ("rules", "add", i), added
-    for i, stop in enumerate(rules.stop):
-        yield ("rules", "stop", i), stop
-
-
-def _conditions(study: Study) -> Iterator[tuple[Steps, Condition]]:
-    """Every condition on the diary, with its path: of entry, of leaving and of the rules."""
-    rules = study.rules
-    for i, test in enumerate(study.population.entry):
-        yield ("population", "entry", i), test
-    for i, driver in enumerate(study.dropout.drivers):
-        yield ("dropout", "drivers", i, "when"), driver.when
-    if rules.titration is not None:
-        for i, step in enumerate(rules.titration.steps):
-            yield ("rules", "titration", "steps", i, "when"), step.when
-    if rules.rotation is not None:
-        for i, trigger in enumerate(rules.rotation.triggers):
-            yield ("rules", "rotation", "triggers", i, "when"), trigger.when
-    for i, added in enumerate(rules.add):
-        yield ("rules", "add", i, "when"), added.when
-    for i, stop in enumerate(rules.stop):
-        yield ("rules", "stop", i, "when"), stop.when
 
 
 def unseen(study: Study, model: Model) -> Found:
     """Conditions on what the clinic cannot see, or what is not judged from a diary."""
     observables = set(model.observables["id"])
     covariates = set(model.covariates["id"])
-    for path, test in _conditions(study):
+    for path, test in conditions(study):
         name = test.quantity
         if name in DIARY_QUANTITIES:
             continue
@@ -204,3 +196,23 @@ def _remedy(path: Steps, is_covariate: bool, near: str | None) -> str | None:  #
     if is_covariate and path[:2] == ("population", "entry"):
         return "write it under 'population.eligibility'"
     return f"did you mean '{near}'?" if near else None
+
+
+def ignored_share(study: Study, model: Model) -> Found:
+    """A share of the equianalgesic dose beside opioids that all have a dose of their own."""
+    rule = study.rules.rotation
+    if rule is None or "share" not in rule.model_fields_set:
+        return
+    try:
+        fixed = [text for text in rule.to if not regimen.parse(text, model).is_open]
+    except DoseError:
+        return  # said elsewhere
+    for text in fixed:
+        yield (
+            ("rules", "rotation", "to", rule.to.index(text)),
+            Problem(
+                f"'{text}' has a dose, and 'share' gives it",
+                expected="a regimen without a dose",
+                remedy="remove the dose, or 'share' where every opioid has a dose",
+            ),
+        )
