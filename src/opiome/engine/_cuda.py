@@ -71,9 +71,9 @@ class Kernel:
 
         from opiome.engine import _cuda_driver
         from opiome.engine._cuda_text import Source
-        from opiome.engine._program import _kernels
+        from opiome.engine._program import kernels_of
 
-        kernels = _kernels(program.sbml, program.outputs, program.method)
+        kernels = kernels_of(program.sbml, program.outputs, program.method)
         source = Source(kernels)
         space: dict[str, Any] = {"cuda": cuda, "math": math, "np": np}
         exec(compile(source.text(), f"<{program._name[:8]} as CUDA>", "exec"), space)  # noqa: S102 - our own text

@@ -62,7 +62,8 @@ def compile(sbml: str, outputs: Sequence[str] | None = None, method: str | None 
     return Program(sbml, found[0]["method"], name, *found)
 
 
-def _kernels(sbml: str, outputs: Sequence[str] | None, method: str | None) -> Kernels:
+def kernels_of(sbml: str, outputs: Sequence[str] | None, method: str | None) -> Kernels:
+    """The kernels of a model, as text that is not yet machine code."""
     from opiome.engine import _machine, _sbml
     from opiome.engine._kernels import Kernels
     from opiome.engine._tableaux import METHODS, default
@@ -76,7 +77,7 @@ def _kernels(sbml: str, outputs: Sequence[str] | None, method: str | None) -> Ke
 def _generate(sbml: str, outputs: Sequence[str] | None, method: str | None) -> tuple[dict[str, Any], bytes]:
     from opiome.engine import _machine
 
-    kernels = _kernels(sbml, outputs, method)
+    kernels = kernels_of(sbml, outputs, method)
     binary = _machine.assemble(kernels.text())
     system, layout = kernels.system, kernels.layout
     graph = system.graph
@@ -144,7 +145,7 @@ class Program:
         name = f"{self._name}-algebra"
         found = _cache.load(name)
         if found is None:
-            kernels = _kernels(self.sbml, [], self.method)
+            kernels = kernels_of(self.sbml, [], self.method)
             binary = assemble(kernels.algebra())
             found = {"prepared": kernels.layout.prepared}, binary
             _cache.store(name, *found)
