@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opiome.trial._fields import Condition
-    from opiome.trial._protocol_fields import _Rule
+    from opiome.trial._protocol_fields import DiaryRule
     from opiome.trial._schema import Study
     from opiome.trial._yaml import Steps
 
 __all__ = ["conditions", "every_rule"]
 
 
-def every_rule(study: Study) -> Iterator[tuple[Steps, _Rule]]:
+def every_rule(study: Study) -> Iterator[tuple[Steps, DiaryRule]]:
     """Every rule that looks at the diary, with its path."""
     rules = study.rules
     if rules.titration is not None:

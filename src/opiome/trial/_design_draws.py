@@ -105,11 +105,7 @@ def unknown_names(design: Design, folder: Path, model: Model) -> Iterator[tuple[
         row = rows.get(name)
         if row is None:
             yield path, _unknown(name, list(rows))
-        elif (
-            row["lower"] is None
-            or row["upper"] is None
-            or not 0 < row["lower"] <= row["value"] <= row["upper"]
-        ):
+        elif not _says_how_uncertain(row):
             yield (
                 path,
                 Problem(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from opiome.trial._diary import Diary
     from opiome.trial._fields import Condition
     from opiome.trial._live import Group
-    from opiome.trial._protocol_fields import AddedDrug, StoppingRule, _Rule
+    from opiome.trial._protocol_fields import AddedDrug, DiaryRule, StoppingRule
     from opiome.trial._setting import Setting
     from opiome.trial._therapy import Taken, Taking
     from opiome.trial._timeline import Row
@@ -207,7 +207,7 @@ class Protocol:
 
     # -- the rules ---------------------------------------------------------------------------------------
 
-    def _now(self, rule: _Rule, diary: Diary, column: int) -> bool:
+    def _now(self, rule: DiaryRule, diary: Diary, column: int) -> bool:
         """Whether a rule of this arm looks at the diary on this morning."""
         if rule.arms and self._arm not in rule.arms:
             return False
@@ -216,7 +216,7 @@ class Protocol:
             return hour % rule.every < _DAY
         return any(hour <= visit < hour + _DAY for visit in self._setting.study.visits)
 
-    def _met(self, rule: _Rule, test: Condition, diary: Diary, column: int) -> NDArray[np.bool_]:
+    def _met(self, rule: DiaryRule, test: Condition, diary: Diary, column: int) -> NDArray[np.bool_]:
         days = max(round(rule.over / _DAY), 1)
         return test.mask(quantity(diary, test.quantity, slice(max(column - days, diary.lead), column)))
 

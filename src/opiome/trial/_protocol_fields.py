@@ -14,6 +14,7 @@ from opiome.trial._fields import Duration, Part, Test
 
 __all__ = [
     "AddedDrug",
+    "DiaryRule",
     "RegimenText",
     "Rescue",
     "RescueOpioid",
@@ -59,7 +60,7 @@ class RescueOpioid(Part):
     """At most this many doses a day."""
 
 
-class _Rule(Part):
+class DiaryRule(Part):
     """What the rules that look at the diary have in common."""
 
     over: Duration = TWO_DAYS
@@ -79,7 +80,7 @@ class TitrationStep(Part):
     """Change of the daily dose in per cent; negative to lower it."""
 
 
-class Titration(_Rule):
+class Titration(DiaryRule):
     """The dose of every opioid that is taken at stated times, changed by what the diary says."""
 
     steps: Annotated[tuple[TitrationStep, ...], Field(min_length=1)]
@@ -88,7 +89,7 @@ class Titration(_Rule):
     """The largest daily dose, in mg of oral morphine equivalent; nobody is raised above it."""
 
 
-class AddedDrug(_Rule):
+class AddedDrug(DiaryRule):
     """A drug that is added, once, when a condition holds, and then goes on."""
 
     when: Test
@@ -107,7 +108,7 @@ class RotationTrigger(Part):
     """Only after the dose was raised as often as this since the last change."""
 
 
-class Rotation(_Rule):
+class Rotation(DiaryRule):
     """A change to another opioid on inadequate relief or intolerance."""
 
     triggers: Annotated[tuple[RotationTrigger, ...], Field(min_length=1)]
@@ -118,7 +119,7 @@ class Rotation(_Rule):
     """First dose of the new opioid, relative to the equianalgesic one."""
 
 
-class StoppingRule(_Rule):
+class StoppingRule(DiaryRule):
     """What is stopped when a condition holds."""
 
     when: Test
