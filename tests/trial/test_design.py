@@ -172,6 +172,49 @@ def test_a_posterior_of_another_model(tmp_path, model):
         load(tmp_path, FILE.replace("candidates:", asked), model)
 
 
+POSTERIORS = [
+    ("edge_opioid_motility", "NaN", "0 to 1"),
+    ("edge_opioid_motility", "1.5", "0 to 1"),
+    ("bowel_habit", "-1", "of 0 and above"),
+    ("bowel_habit", "inf", "finite numbers"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "expected"), POSTERIORS)
+def test_a_posterior_that_cannot_be(tmp_path, model, name, value, expected):
+    (tmp_path / "draws.tsv").write_text(f"{name}\n0.5\n{value}\n", encoding="utf-8")
+    asked = "uncertainty: {posterior: draws.tsv}\ncandidates:"
+    with pytest.raises(StudyError, match=f"holds what cannot be; expected .*{expected}"):
+        load(tmp_path, FILE.replace("candidates:", asked), model)
+
+
+def test_a_posterior_may_go_below_0_where_the_model_does(tmp_path, model):
+    (tmp_path / "draws.tsv").write_text("G2_opioid\n-0.5\n-0.9\n", encoding="utf-8")
+    asked = "uncertainty: {posterior: draws.tsv}\ncandidates:"
+    assert load(tmp_path, FILE.replace("candidates:", asked), model).design.uncertainty is not None
+    with pytest.raises(StudyError, match="'edges' and 'posterior' are given"):
+        load(tmp_path, FILE.replace("candidates:", asked.replace("{", "{edges: all, ")), model)
+
+
+ARMS = [
+    ("low: []", "'low' takes nothing"),
+    ("low: [naldemedine 0.1 mg daily from day 400]", "begins after treatment"),
+    ("low: [naldemedine 0.1 mg daily, naldemedine 0.1 mg daily]", "is given twice"),
+    ("low: [naldemedine 0.1 mg daily, naloxegol 25 mg daily]", "no room for another antagonist"),
+    ("low: [stop methadone on day 3]", "nobody takes methadone"),
+    ("low: [naldemedine 0.1 mg daily], less: [naldemedine 0.1 mg daily]", "'less' takes what 'low' takes"),
+]
+
+
+@pytest.mark.parametrize(("arms", "words"), ARMS, ids=[words for _, words in ARMS])
+def test_arms_that_do_nothing_or_too_much(tmp_path, model, arms, words):
+    """An arm that begins after treatment would have the power of a placebo."""
+    text = FILE.replace("{label: as published}", f"{{label: as published, arms: {{{arms}}}}}")
+    with pytest.raises(StudyError, match=words) as caught:
+        load(tmp_path, text, model)
+    assert all(problem.line for problem in caught.value.problems)
+
+
 # -- draws of the model -----------------------------------------------------------------------------
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Possible", "draws", "inclusion", "unknown_names"]
 
+_MOST = 1.7976931348623157e308  # the largest number that is not infinite
 _Z = 1.959964  # standard deviations from the median to the ends of a 95 % interval
 
 
@@ -115,10 +116,10 @@ def unknown_names(design: Design, folder: Path, model: Model) -> Iterator[tuple[
                 ),
             )
     if asked.posterior is not None:
-        yield from _posterior(folder / asked.posterior, rows)
+        yield from _posterior(folder / asked.posterior, rows, set(model.edges["gate"]))
 
 
-def _posterior(file: Path, rows: dict[str, Any]) -> Iterator[tuple[Steps, Problem]]:
+def _posterior(file: Path, rows: dict[str, Any], gates: set[str]) -> Iterator[tuple[Steps, Problem]]:
     path: Steps = ("uncertainty", "posterior")
     try:
         table = _table(file)
@@ -130,8 +131,20 @@ def _posterior(file: Path, rows: dict[str, Any]) -> Iterator[tuple[Steps, Proble
     for name in table.columns:
         if name not in rows:
             yield path, _unknown(name, list(rows))
-        elif not table[name].dtype.is_numeric() or table[name].is_null().any():
+            continue
+        if not table[name].dtype.is_numeric() or table[name].is_null().any():
             yield path, Problem(f"column '{name}' of {file} holds what is no number", expected="numbers")
+            continue
+        low, high = (0.0, 1.0) if name in gates else _signs(rows[name])
+        if not table[name].is_between(low, high).all():
+            scale = "0 to 1" if name in gates else "finite numbers" + (" of 0 and above" if low == 0 else "")
+            yield path, Problem(f"column '{name}' of {file} holds what cannot be", expected=scale)
+
+
+def _signs(row: dict[str, Any]) -> tuple[float, float]:
+    """The finite numbers that a parameter can be: below 0 only where the model's table has it there."""
+    negative = min(row["value"], row["lower"] if row["lower"] is not None else 0.0) < 0
+    return -_MOST if negative else 0.0, _MOST
 
 
 def _table(file: Path) -> pl.DataFrame:

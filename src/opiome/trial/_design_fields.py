@@ -34,6 +34,8 @@ class Uncertainty(Part):
     def _prior_or_posterior(self) -> Uncertainty:
         if self.posterior is not None and self.parameters:
             raise InputError("'parameters' and 'posterior' are given; leave one out")
+        if self.posterior is not None and "edges" in self.model_fields_set and self.edges != "none":
+            raise InputError("'edges' and 'posterior' are given; the gates are columns of the posterior")
         if self.posterior is None and not self.parameters and self.edges == "none":
             raise InputError("nothing is uncertain: ask for 'edges', 'parameters' or a 'posterior'")
         return self

@@ -16,6 +16,8 @@ from opiome.trial._design_fields import Design
 from opiome.trial._endpoint_rules import endpoint_rules, unfit
 from opiome.trial._fields import Window
 from opiome.trial._load import load_study
+from opiome.trial._rules import arm_problems
+from opiome.trial._schema import Treatment
 from opiome.trial._yaml import read_yaml
 
 if TYPE_CHECKING:
@@ -129,7 +131,8 @@ def _checks(design: Design, study: Study, model: Model) -> Found:
         if candidate.label in labels[:i]:
             problem = Problem(f"the candidate '{candidate.label}' is given twice", remedy="rename one")
             yield (*path, "label"), problem
-        yield from _arms(candidate, study, model, path)
+        wrong = list(_arms(candidate, study, model, path))
+        yield from wrong or _together(candidate, study, model, path)
         known = [endpoint.id for endpoint in study.endpoints]
         if candidate.endpoint is not None and candidate.endpoint not in known:
             near = nearest(candidate.endpoint, known)
@@ -164,6 +167,8 @@ def _arms(candidate: Candidate, study: Study, model: Model, path: Steps) -> Foun
                     remedy=f"did you mean '{near}'?" if near else None,
                 ),
             )
+        elif given is not None and not given:
+            yield here, Problem(f"'{name}' takes nothing", expected="a regimen, or 'placebo'")
         for k, text in enumerate(given or ()):
             try:
                 dosing = regimen.parse(text, model)
@@ -174,6 +179,31 @@ def _arms(candidate: Candidate, study: Study, model: Model, path: Steps) -> Foun
             if dosing.is_open or dosing.as_needed:
                 problem = Problem(f"'{text}' has no dose or time", expected="such as '0.2 mg daily'")
                 yield (*here, k), problem
+
+
+def _together(candidate: Candidate, study: Study, model: Model, path: Steps) -> Found:
+    """Arms of a candidate that do nothing or too much, or do not fit into the model, as in a study."""
+    reference = study.arms[study.reference_arm]
+    given = {
+        name: reference.model_copy(update={"regimen": regimens})
+        for name, regimens in candidate.arms.items()
+        if regimens
+    }
+    if not given:
+        return
+    duration = Treatment.model_construct(duration=duration_of(candidate, study))
+    alone = study.model_copy(update={"arms": given, "reference": None, "treatment": duration})
+    for steps, problem in arm_problems(alone, model):
+        _, name, _, *rest = steps
+        yield (*path, "arms", name, *rest), problem
+    seen: dict[tuple[str, ...], str] = {}
+    for name, regimens in candidate.arms.items():
+        same = seen.setdefault(regimens, name) if regimens else name
+        if same != name:
+            yield (
+                (*path, "arms", name),
+                Problem(f"'{name}' takes what '{same}' takes", remedy="leave one out"),
+            )
 
 
 def _times(candidate: Candidate, study: Study, path: Steps) -> Found:

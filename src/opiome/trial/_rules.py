@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Found = Iterator[tuple[Steps, Problem]]
 
-__all__ = ["check"]
+__all__ = ["arm_problems", "check"]
 
 
 def check(study: Study | None, document: Document, model: Model | None) -> list[Problem]:
@@ -46,6 +46,12 @@ def check(study: Study | None, document: Document, model: Model | None) -> list[
             if not found:
                 found += _slots(study, model)
     return [problem_at(document, path, problem) for path, problem in found]
+
+
+def arm_problems(study: Study, model: Model) -> Found:
+    """What is wrong with the regimens of the arms, each of which can be read, and with all together."""
+    found = list(_lines(study, model))
+    yield from found or _slots(study, model)
 
 
 # -- regimens, read from the file itself -------------------------------------------------------------------
