@@ -16,6 +16,7 @@ from opiome.trial._compare import answered
 from opiome.trial._design_draws import Possible, draws, inclusion
 from opiome.trial._design_fields import Design, Uncertainty
 from opiome.trial._design_file import LoadedDesign
+from opiome.trial._design_pool import whole
 from opiome.trial._design_trials import BATCHES, drawn
 
 
@@ -213,6 +214,25 @@ def test_arms_that_do_nothing_or_too_much(tmp_path, model, arms, words):
     with pytest.raises(StudyError, match=words) as caught:
         load(tmp_path, text, model)
     assert all(problem.line for problem in caught.value.problems)
+
+
+def test_rules_of_an_arm_hold_for_it_in_every_candidate(study_of):
+    """An arm has the rules that name it, whatever else is compared; one that they do not name has none."""
+    rule = {"when": "nausea >= 6", "stop": "study drug", "reason": "nausea", "every": "1 day"}
+    study = study_of(rules={"stop": [rule | {"arms": ["naldemedine"]}]})
+    half, usual = ["naldemedine 0.1 mg daily"], list(study.arms["naldemedine"].regimen)
+    candidates = [
+        {"label": "half", "arms": {"naldemedine": half}},
+        {"label": "whole", "arms": {"naldemedine": usual}},
+        {"label": "no rule", "arms": {"free": usual}},
+    ]
+    given = {"opiome": 1, "name": "a", "title": "A", "study": "small", "candidates": candidates}
+    found = whole(LoadedDesign(Design.model_validate(given), study, Path()))
+    (stop,) = found.study.rules.stop
+    first, second, third = (next(iter(names.values())) for names in found.names)
+    assert len({first, second, third}) == 3
+    assert {first, second} <= set(stop.arms)
+    assert third not in stop.arms
 
 
 # -- draws of the model -----------------------------------------------------------------------------

@@ -12,6 +12,7 @@ import numpy as np
 from opiome.errors import CohortError
 from opiome.trial._answers import Answers
 from opiome.trial._compare import answered
+from opiome.trial._conditions import every_rule
 from opiome.trial._design_draws import Possible
 from opiome.trial._design_file import duration_of, endpoint_of
 from opiome.trial._randomise import strata
@@ -20,11 +21,13 @@ from opiome.trial._twins import Twins
 from opiome.trial._validate import code_sha256
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from opiome.model import Model
     from opiome.trial._design_fields import Candidate
     from opiome.trial._design_file import LoadedDesign
+    from opiome.trial._protocol_fields import Rules
     from opiome.trial._run import Progress
     from opiome.trial._schema import Study
 
@@ -77,14 +80,20 @@ def whole(loaded: LoadedDesign) -> Whole:
     reference = study.reference_arm
     arms: dict[str, Arm] = {}
     names: list[dict[str, str]] = []
+    origin: dict[str, str] = {}
+    ruled = {name for _, rule in every_rule(study) for name in rule.arms}
     for candidate in design.candidates:
         own = {}
         for name, arm in arms_of(candidate, study).items():
-            alike = [k for k, one in arms.items() if (one.regimen, one.keep_background) == _taken(arm)]
+            alike = [
+                k for k, one in arms.items()
+                if _taken(one) == _taken(arm) and (origin[k] == name or not ruled & {origin[k], name})
+            ]  # fmt: skip
             place = alike[0] if alike else name
             while not alike and place in arms:
                 place += "_"
             arms.setdefault(place, arm.model_copy(update={"allocation": 1.0}))
+            origin.setdefault(place, name)
             own[name] = place
         names.append(own)
     arms[reference] = study.arms[reference].model_copy(update={"allocation": 1.0})
@@ -96,8 +105,24 @@ def whole(loaded: LoadedDesign) -> Whole:
         "endpoints": tuple(endpoint_of(candidate, study) for candidate in design.candidates),
         "multiplicity": None,
         "published": (),
+        "rules": _rules_of(study, origin),
     }
     return Whole(study.model_copy(update=update), names)
+
+
+def _rules_of(study: Study, origin: Mapping[str, str]) -> Rules:
+    """The rules of the protocol, for the arms that have them under other names too."""
+
+    def widened(rule: Any) -> Any:  # noqa: ANN401  # any of the rules that look at the diary
+        if rule is None or not rule.arms:
+            return rule
+        more = (place for place, name in origin.items() if name in rule.arms and place not in rule.arms)
+        return rule.model_copy(update={"arms": (*rule.arms, *more)})
+
+    rules = study.rules
+    update = {name: widened(getattr(rules, name)) for name in ("titration", "rotation")}
+    update |= {name: tuple(widened(rule) for rule in getattr(rules, name)) for name in ("add", "stop")}
+    return rules.model_copy(update=update)
 
 
 def _taken(arm: Arm) -> tuple[tuple[str, ...], bool]:
