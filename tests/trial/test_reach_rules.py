@@ -59,6 +59,9 @@ MISTAKES = [
         "takes the endpoints of 'families'",
     ),
     ("change: 33", "change: true", "'true' does not fit"),
+    ("    cancer: 1", "    cancer: 2", "probability 2"),
+    ("    cancer: 1", "    ecog: 2", "has categories"),
+    ("lower: 20, upper: 95}", "lower: 120}", "is above upper"),
     ("patients: 150", "patients: true", "'true' does not fit"),
 ]
 

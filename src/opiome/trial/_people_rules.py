@@ -29,6 +29,7 @@ def people_problems(study: Study, model: Model) -> Found:
     """Everything wrong with the population and the strata, with its path in the file."""
     known = model.covariates["id"].to_list()
     yield from _names(study, known)
+    yield from _spreads(study, model)
     yield from _correlations(study, model, known)
     yield from _cohort_file(study, model)
 
@@ -51,6 +52,29 @@ def _names(study: Study, known: list[str]) -> Found:
             yield ("strata", i), unknown(condition.quantity, at_entry, "covariate or diary quantity")
         if condition in study.strata[:i]:
             yield ("strata", i), Problem(f"'{condition}' is given twice", remedy="leave one out")
+
+
+def _spreads(study: Study, model: Model) -> Found:
+    """Covariates that cannot be spread as the study says, beside what the model's table has of them."""
+    kinds = dict(model.covariates.select("id", "distribution").iter_rows())
+    for name, fields in study.population.overrides().items():
+        path: Steps = ("population", "covariates", name)
+        if kinds.get(name) == "categorical" and "distribution" not in fields:
+            yield (
+                path,
+                Problem(
+                    f"'{name}' has categories, and a number says nothing of them",
+                    expected="{distribution: categorical, values: {...}}, or a fixed value for everybody"
+                    " ({distribution: fixed, median: 1})",
+                ),
+            )
+        elif name in kinds:
+            try:
+                marginals(model.covariates, {name: fields})
+            except CohortError as error:
+                for problem in error.problems:
+                    fits = problem.expected or "what fits the model's own (`opiome model list covariates`)"
+                    yield path, problem.at(expected=fits)
 
 
 def _correlations(study: Study, model: Model, known: list[str]) -> Found:

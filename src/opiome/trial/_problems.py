@@ -121,7 +121,7 @@ def _wrong_value(item: ErrorDetails, root: type[Part]) -> Problem:
     if item["type"] == "literal_error":
         return _literal(item["loc"], item["input"], root)
     if item["type"] == "too_short":
-        return Problem(f"{_shown(item['input'])} holds nothing", expected="at least one item")
+        return Problem(f"{_shown(item['input'])} holds nothing", expected="at least 1 item")
     if item["type"] in _TYPES:
         return Problem(f"{_shown(item['input'])} does not fit", expected=_TYPES[item["type"]])
     return Problem(f"{_shown(item['input'])}: {_lower(item['msg'])}")
