@@ -60,7 +60,7 @@ def test_the_figure_has_a_row_for_each_value_and_an_axis_for_each_unit(table, tm
     text = " ".join(ET.parse(path).getroot().itertext())  # noqa: S314  # our own file
     assert text.count("Responders · Active") == 4
     assert text.count("Responders · Placebo") == 1
-    for heading in ("% of patients", "Hours", "Difference between arms: Bowel Function Index, points"):
+    for heading in ("Per cent", "Hours", "Difference between arms: Bowel Function Index, points"):
         assert heading in text
     assert text.count("✓ check") == 3
     assert text.count("✗ fit") == 1

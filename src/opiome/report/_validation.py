@@ -33,7 +33,7 @@ _LONGEST = 400.0
 _FONT = "Segoe UI, Roboto, Helvetica Neue, Arial, sans-serif"
 _ALL = 100.0
 _UNITS = {
-    "%": "% of patients",
+    "%": "Per cent",
     "per week": "Movements per week",
     "h": "Hours",
     "points": "Bowel Function Index, points",
@@ -209,7 +209,7 @@ def _range(panel: _Panel) -> tuple[float, float]:
     low, high = min(values), max(values)
     if panel.unit == "h":
         return max(0.7 * low, 0.1), min(max(1.4 * high, 1.0), max(_LONGEST, high))
-    shares = panel.unit == "%" and low >= 0
+    shares = panel.unit == "%" and low >= 0 and high <= _ALL  # a dose can rise by more than that
     room = 0.04 * (high - low) or 1.0
     return (0.0 if low >= 0 else low - room), (_ALL if shares else high + room)
 
