@@ -46,6 +46,7 @@ is given per 84 days. Own engine: the median of several runs; peers: one run.
 Peers that work patient by patient are restarted at each dose; COPASI has the doses as SBML events. LSODA and
 CVODE call rates compiled by numba and form the Jacobian by differences; diffrax and heyoka take 8 patients in
 a batch; AMICI is its generated C++ with KLU. numbalsoda has no wheel and needs a Fortran compiler: not built.
+A peer that is more precise than the target at every tolerance is taken at its fastest point.
 """
 
 
