@@ -114,10 +114,9 @@ def _start(sbml: str) -> Callable[[Case, int], tuple[np.ndarray, np.ndarray]]:
     return of
 
 
-def _legs(case: Case, days: float | None = None) -> list[tuple[float, float, np.ndarray]]:
+def _legs(case: Case) -> list[tuple[float, float, np.ndarray]]:
     """From stop to stop (doses and the end): begin, end, rows of the output times inside."""
-    end = case.hours if days is None else 24.0 * days
-    stops = np.unique([0.0, *case.doses[case.doses < end], end])
+    stops = np.unique([0.0, *case.doses, case.hours])
     return [(a, b, np.flatnonzero((case.times > a) & (case.times <= b))) for a, b in pairwise(stops)]
 
 

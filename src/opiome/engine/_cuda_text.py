@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from opiome.engine._cuda_split import function, functions
 from opiome.engine._graph import TINY
-from opiome.engine._vector import LEAVES, Emitter
+from opiome.engine._vector import Emitter
 
 if TYPE_CHECKING:
     from opiome.engine._graph import Graph
@@ -96,19 +96,13 @@ class Scalar(Emitter):
         """A times b plus c, rounded once."""
         return self.put(f"cuda.fma({a}, {b}, {c})")
 
-    def _write(self, node: int) -> str:  # noqa: PLR0911 - one line per operation
-        g = self.graph
-        op, args = g.op[node], g.args[node]
-        if op in LEAVES:
-            return self._leaf(op, args)
-        if self._is_hoisted(node):
-            return self.load("pre", self._slot(node))
-        if op == "add":
-            return self._sum(*args)
-        v = [self.known[a] for a in args]
+    def _leaf(self, op: str, args: tuple) -> str:  # type: ignore[type-arg]
+        if op == "time":
+            return "t"
+        return str(args[0]) if op == "bool" else number(args[0])
+
+    def _operation(self, op: str, args: tuple, v: list[str]) -> str:  # type: ignore[type-arg]  # noqa: ARG002
         match op:
-            case "mul":
-                return self.neg(v[1]) if args[0] == g.minus_one else self.binary("fmul", v[0], v[1])
             case "logp":
                 return self.put(f"log(max({v[0]}, {TINY!r}))")
             case "lt" | "le" | "eq":
@@ -120,15 +114,6 @@ class Scalar(Emitter):
             case "select":
                 return self.put(f"{v[1]} if {v[0]} else {v[2]}")
         return self.put(f"{op}({v[0]})")
-
-    def _leaf(self, op: str, args: tuple) -> str:  # type: ignore[type-arg]
-        if op == "par":
-            return self.load("par", args[0])
-        if op == "state":
-            return self.load("y", args[0])
-        if op == "time":
-            return "t"
-        return str(args[0]) if op == "bool" else number(args[0])
 
 
 def number(x: float) -> str:

@@ -12,6 +12,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from opiome.engine._elementary import EXP, LOG, Constants
+from opiome.engine._graph import TINY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -231,33 +232,41 @@ class Emitter(Body):
             return g.args[b] if self._fusable(b) else (b,)
         return (a, b)
 
-    def _write(self, node: int) -> str:  # noqa: C901, PLR0911, PLR0912 - one line per operation
+    def _write(self, node: int) -> str:  # noqa: PLR0911 - one line per kind of node
         g = self.graph
         op, args = g.op[node], g.args[node]
-        if op == "num":
-            return literal(args[0])
-        if op == "bool":
-            return "<" + ", ".join(["i1 true" if args[0] else "i1 false"] * LANES) + ">"
         if op == "par":
             return self.load("%par", args[0])
         if op == "state":
             return self.load("%y", args[0])
-        if op == "time":
-            return self.load("%t", 0)
+        if op in LEAVES:
+            return self._leaf(op, args)
         if self._is_hoisted(node):
             return self.load("%pre", self._slot(node))
         if op == "add":
             return self._sum(*args)
         v = [self.known[a] for a in args]
+        if op == "mul":
+            return self.neg(v[1]) if args[0] == g.minus_one else self.binary("fmul", v[0], v[1])
+        return self._operation(op, args, v)
+
+    def _leaf(self, op: str, args: tuple) -> str:  # type: ignore[type-arg]
+        """A number, a truth value or the time."""
+        if op == "time":
+            return self.load("%t", 0)
+        if op == "num":
+            return literal(args[0])
+        return "<" + ", ".join(["i1 true" if args[0] else "i1 false"] * LANES) + ">"
+
+    def _operation(self, op: str, args: tuple, v: list[str]) -> str:  # type: ignore[type-arg]  # noqa: C901, PLR0911 - a line each
+        """One operation on values that are already written."""
         match op:
-            case "mul":
-                return self.neg(v[1]) if args[0] == g.minus_one else self.binary("fmul", v[0], v[1])
             case "recip":
                 return self.binary("fdiv", literal(1.0), v[0])
             case "exp":
                 return self.exp(v[0])
             case "logp":
-                low = literal(1e-30)
+                low = literal(TINY)
                 return self.log(self.choose(self.compare("olt", v[0], low), low, v[0]))
             case "log":
                 return self._full_log(v[0])
@@ -270,7 +279,7 @@ class Emitter(Body):
             case "not":
                 return self.put(f"xor {MASK} {v[0]}, <" + ", ".join(["i1 true"] * LANES) + ">")
             case "select":
-                if g.is_boolean(args[1]):
+                if self.graph.is_boolean(args[1]):
                     return self.put(f"select {MASK} {v[0]}, {MASK} {v[1]}, {MASK} {v[2]}")
                 return self.choose(*v)
         return self.library(op, v[0])
