@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from null_trials import FAST, samples
 
+from opiome import files, trial
 from opiome import model as models
-from opiome import trial
 from opiome.trial._analyses import ANALYSES, contrast, usual
 from opiome.trial._answers import Answers
 from opiome.trial._compare import answered
@@ -87,10 +87,8 @@ def simulate(patients: int, place: Path, threads: int) -> None:
             for name in FIELDS:
                 if (values := getattr(answers, name)) is not None:
                     arrays[f"{endpoint.id}/{name}"] = values
-        part = file.with_suffix(".part")
-        with part.open("wb") as stream:
+        with files.whole(file) as part, part.open("wb") as stream:
             np.savez_compressed(stream, **arrays)
-        part.replace(file)
         wall, cpu = arrays["seconds"]
         print(
             f"{(k + 1) * CHUNK} people; the last {CHUNK} in {wall:.0f} s, {cpu:.0f} s of a core", flush=True
@@ -208,7 +206,8 @@ def replicates(trials: int, place: Path, threads: int) -> None:
             continue
         start = time.perf_counter()
         results = trial.run(study, patients=size, seed=study.seed + k, threads=threads, model=model)
-        results.contrasts.write_parquet(file)
+        with files.whole(file) as part:
+            results.contrasts.write_parquet(part)
         left = (trials - k - 1) * (time.perf_counter() - start) / 3600
         print(f"trial {k + 1} of {trials}; about {left:.1f} h to go", flush=True)
     found = pl.concat([pl.read_parquet(file) for file in sorted(folder.glob("*.parquet"))])

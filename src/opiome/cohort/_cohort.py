@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from opiome import files
 from opiome.errors import CohortError, Problem
 
 if TYPE_CHECKING:
@@ -117,7 +118,8 @@ class Cohort:
         columns |= {f"{_COVARIATE}{name}": values for name, values in self.codes.items()}
         columns |= {f"{_PARAMETER}{name}": values for name, values in self.parameters.items()}
         columns |= {f"{_STATE}{name}": self.start[:, i] for i, name in enumerate(self.states)}
-        pl.DataFrame(columns).write_parquet(path)
+        with files.whole(path) as part:
+            pl.DataFrame(columns).write_parquet(part)
 
     @classmethod
     def read(cls, path: str | Path) -> Self:

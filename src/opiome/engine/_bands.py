@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from opiome import files
 from opiome.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -148,9 +149,8 @@ def _write(
             **{name: np.ascontiguousarray(values[:, :, i]).reshape(-1) for i, name in enumerate(outputs)},
         }
     )
-    temporary = path.with_suffix(".part")
-    frame.write_parquet(temporary)
-    temporary.replace(path)  # a file is there whole or not at all
+    with files.whole(path) as part:
+        frame.write_parquet(part)
 
 
 def _read(path: Path, outputs: Sequence[str]) -> NDArray[np.float64]:

@@ -6,9 +6,10 @@ import hashlib
 import json
 import os
 import stat
-import tempfile
 from pathlib import Path
 from typing import Any
+
+from opiome import files
 
 GENERATORS = {
     "_cut.py", "_derivatives.py", "_elementary.py", "_graph.py", "_implicit.py", "_kernels.py",
@@ -83,9 +84,7 @@ def store(name: str, meta: dict[str, Any], binary: bytes) -> None:
     text = json.dumps({**meta, "sha256": hashlib.sha256(binary).hexdigest()})
     try:
         for data, suffix in ((binary, ".o"), (text.encode(), ".json")):
-            handle, temporary = tempfile.mkstemp(dir=path)
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-            Path(temporary).replace(path / f"{name}{suffix}")
+            with files.whole(path / f"{name}{suffix}") as part:
+                part.write_bytes(data)
     except OSError:
         return

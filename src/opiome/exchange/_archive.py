@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape, quoteattr
 
+from opiome import files
 from opiome.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def write_archive(
     entries["simulation.sedml"] = _sedml(list(arms), variables, hours, points)
     entries |= {f"{name}.tsv": text for name, text in (tables or {}).items()}
     try:
-        with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        with files.whole(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
             for name, text in {"manifest.xml": _manifest(list(entries)), **entries}.items():
                 archive.writestr(zipfile.ZipInfo(name, _EPOCH), text, zipfile.ZIP_DEFLATED)
     except OSError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import libsbml
 
+from opiome import files
 from opiome.errors import InputError, ModelError, Problem, nearest
 from opiome.exchange._annotate import annotate
 from opiome.exchange._doses import add_doses
@@ -48,7 +49,7 @@ def export_sbml(
         )
     text = sbml_text(model, parameters=parameters, start=start, events=events, patient=patient)
     try:
-        target.write_text(text, encoding="utf-8")
+        files.write_text(target, text)
     except OSError as error:
         raise InputError(
             Problem(

@@ -13,19 +13,18 @@ changes, :func:`write_rest` writes them anew. A new state needs a row with a gue
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections import defaultdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from opiome import files
 from opiome.errors import ModelError, Problem
 from opiome.model._baseline import untreated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -133,7 +132,4 @@ def _rewrite(file: Path, values: Mapping[int, float]) -> None:
         cells = lines[number - 1].split("\t")
         cells[column] = f"{value:.12g}"
         lines[number - 1] = "\t".join(cells)
-    handle, name = tempfile.mkstemp(dir=file.parent, suffix=".part")
-    with os.fdopen(handle, "w", encoding="utf-8", newline="") as out:
-        out.write("\n".join(lines))
-    Path(name).replace(file)
+    files.write_text(file, "\n".join(lines))

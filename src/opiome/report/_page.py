@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
-from importlib.resources import files
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 
+from opiome import files
 from opiome.errors import Problem, ResultsError
 from opiome.report._bands import band_panel
 from opiome.report._biology import Biology, read_biology
@@ -73,13 +73,7 @@ def write_page(page: str, path: str | Path) -> Path:
     """Write a page; raises ResultsError where that cannot be done."""
     target = Path(path)
     try:
-        # Written beside the target and moved there, so that a full disk leaves no half report behind.
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=target.parent, suffix=".part", delete=False
-        ) as part:
-            part.write(page)
-        Path(part.name).chmod(0o644)
-        Path(part.name).replace(target)
+        files.write_text(target, page)
     except OSError as error:
         raise ResultsError(
             Problem(
@@ -118,7 +112,7 @@ def render(template: str, **context: object) -> str:
 
 
 def _resource(name: str) -> str:
-    return files("opiome.report").joinpath("templates", name).read_text(encoding="utf-8")
+    return resources.files("opiome.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _count(value: float | None) -> str:

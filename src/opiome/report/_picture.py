@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from opiome import files
 from opiome.errors import Problem, ResultsError
 from opiome.report._bands import PANEL_HEIGHT, PANEL_WIDTH, band_panel
 from opiome.report._biology import read_biology
@@ -82,7 +83,7 @@ def picture(
     )
     target = Path(path)
     try:
-        target.write_text(text + "\n", encoding="utf-8")
+        files.write_text(target, text + "\n")
     except OSError as error:
         raise ResultsError(
             Problem(

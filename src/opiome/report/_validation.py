@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 
+from opiome import files
 from opiome.errors import Problem, ResultsError
 from opiome.report._forest import VERDICT_COLOURS
 from opiome.report._svg import INK, MUTED, RULE, beside, element, figure, inline, quiet
@@ -290,7 +291,7 @@ def _cell(value: object) -> str:
 
 def _written(path: Path, text: str) -> Path:
     try:
-        path.write_text(text, encoding="utf-8")
+        files.write_text(path, text)
     except OSError as error:
         raise ResultsError(
             Problem(f"cannot be written ({error.strerror})", file=path, remedy="choose another folder")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from opiome import files
 from opiome.errors import CohortError
 from opiome.trial._answers import Answers
 from opiome.trial._compare import answered
@@ -215,10 +216,8 @@ def _write(found: Pool, file: Path) -> None:
             for name in _FIELDS:
                 if (values := getattr(answers, name)) is not None:
                     arrays[f"{k}/{arm}/{name}"] = values
-    part = file.with_suffix(".part")
-    with part.open("wb") as stream:
+    with files.whole(file) as part, part.open("wb") as stream:
         np.savez_compressed(stream, **arrays)
-    part.replace(file)
 
 
 def _read(file: Path, candidates: int) -> Pool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from opiome import files
 from opiome.errors import Problem, ResultsError
 
 if TYPE_CHECKING:
@@ -72,7 +73,7 @@ class Results:
                 getattr(self, name).write_parquet(file, compression="zstd")
                 hashes[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()
             text = json.dumps(self.manifest | {"files": hashes}, indent=2, ensure_ascii=False)
-            (folder / _MANIFEST).write_text(text + "\n", encoding="utf-8")
+            files.write_text(folder / _MANIFEST, text + "\n")
         except OSError as error:
             raise ResultsError(
                 Problem(

@@ -16,6 +16,7 @@ from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from opiome import files
 from opiome.errors import OpiomeError, Problem, ResultsError
 from opiome.trial._load import load_study, shipped_studies
 from opiome.trial._results import made
@@ -272,10 +273,9 @@ def _read(file: Path) -> pl.DataFrame | None:
 
 def _write(rows: pl.DataFrame, file: Path) -> None:
     """Write a result file whole or not at all."""
-    part = file.with_suffix(".part")
     try:
-        rows.write_parquet(part, compression="zstd")
-        part.replace(file)
+        with files.whole(file) as part:
+            rows.write_parquet(part, compression="zstd")
     except OSError as error:
         problem = Problem(
             f"cannot be written ({error.strerror or error})", file=file, remedy="name another folder"
