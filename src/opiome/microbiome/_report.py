@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from opiome import pages
 from opiome.microbiome import _figures as figures
 from opiome.microbiome._contrasts import contrasts
 from opiome.microbiome._measures import definitions
@@ -161,8 +162,6 @@ def write_report(
     analysis: Analysis, path: Path, cohort: pl.DataFrame, distribution: GuildDistribution | None
 ) -> None:
     """Write the report of a set of samples; ``cohort`` and ``distribution`` are what was made of them."""
-    from jinja2 import Environment, StrictUndefined
-
     profile, guilds = analysis.profile, analysis.guilds
     unmapped = guilds.unmapped().head(_MOST_TAXA)
     comparison = None
@@ -230,10 +229,5 @@ def write_report(
         "comparison": comparison,
         "definitions": [d for d in definitions().values() if d.id in analysis.measures.columns],
     }
-    folder = files("opiome.microbiome") / "templates"
-    environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    template = environment.from_string((folder / "cohort.html").read_text(encoding="utf-8"))
-    style = (folder / "cohort.css").read_text(encoding="utf-8")
-    path.write_text(template.render(style=style, **content), encoding="utf-8")
+    page = pages.render("opiome.microbiome", "cohort.html", **content)
+    path.write_text(page, encoding="utf-8")

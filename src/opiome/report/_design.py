@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from opiome import pages
 from opiome.report._design_picture import candidate_rows, size_curves
-from opiome.report._page import render, write_page
+from opiome.report._page import write_page
 from opiome.report._words import decimals, interval, joined, number
 
 if TYPE_CHECKING:
@@ -40,7 +41,8 @@ def design_html(
         ResultsError: the file cannot be written.
     """
     rows = table.to_dicts()
-    page = render(
+    page = pages.render(
+        "opiome.report",
         "design.html",
         title=title,
         facts=facts,

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from opiome import pages
 from opiome.report._biology import read_biology
-from opiome.report._page import render, write_page
+from opiome.report._page import write_page
 from opiome.report._tornado import MOST, arrow_words, moves, numbers_of, tornado
 from opiome.report._words import joined, lower
 
@@ -49,7 +50,8 @@ def knockout_html(
     """
     nodes = dict(read_biology(model).nodes.select("id", "label").iter_rows())
     panels = [_panel(rows, nodes, study, f"tornado{place}") for place, rows in enumerate(_comparisons(frame))]
-    page = render(
+    page = pages.render(
+        "opiome.report",
         "knockout.html",
         title=study.title or study.name,
         study_name=study.name,

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jinja2 import Environment, FunctionLoader, StrictUndefined
-
-from opiome import files
+from opiome import files, pages
 from opiome.errors import Problem, ResultsError
 from opiome.report._bands import band_panel
 from opiome.report._biology import Biology, read_biology
@@ -28,7 +25,7 @@ from opiome.report._words import answer, fold, joined, number
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["html", "render", "write_page"]
+__all__ = ["html", "write_page"]
 
 _GUILDS = (
     "Shares of the bacteria in the rectosigmoid, each panel on its own scale. "
@@ -93,7 +90,8 @@ def _differs(tables: Tables, model: object) -> bool:
 
 
 def _render(tables: Tables, biology: Biology, *, other_model: bool) -> str:
-    return render(
+    return pages.render(
+        "opiome.report",
         "report.html",
         contents=_CONTENTS,
         count=_count,
@@ -101,18 +99,6 @@ def _render(tables: Tables, biology: Biology, *, other_model: bool) -> str:
         other_model=other_model,
         **_context(tables, biology),
     )
-
-
-def render(template: str, **context: object) -> str:
-    """Fill a template of this room; all of them share one style sheet."""
-    environment = Environment(
-        loader=FunctionLoader(_resource), autoescape=True, undefined=StrictUndefined, trim_blocks=True
-    )
-    return environment.get_template(template).render(css=_resource("report.css"), **context)
-
-
-def _resource(name: str) -> str:
-    return resources.files("opiome.report").joinpath("templates", name).read_text(encoding="utf-8")
 
 
 def _count(value: float | None) -> str:
