@@ -110,6 +110,38 @@ def test_marginals_are_as_declared():
     assert set(made["height"]) == {1.7}
 
 
+def test_a_share_of_people_is_at_the_peak():
+    habit = Marginal("habit", "peaked", 7.0, 0.5, 1.5, 28.0, values=(("peak", 0.4),))
+    u = (np.arange(2000) + 0.5) / 2000
+    drawn = habit.quantile(u)
+    assert not habit.problems()
+    assert np.mean(drawn == 7) == pytest.approx(0.4, abs=1e-3)
+    assert np.all(np.diff(drawn) >= 0)
+    plain = Marginal("habit", "lognormal", 7.0, 0.5, 1.5, 28.0).quantile(u)
+    assert np.mean(drawn < 3) == pytest.approx(0.6 * np.mean(plain < 3), abs=1e-3)
+    # the level of a value is where it came from; at the peak it is one of those who share it
+    again = habit.level(drawn, u)
+    beside = drawn != 7
+    assert again[beside] == pytest.approx(u[beside], abs=1e-6)
+    assert np.array_equal(habit.quantile(again[~beside]), drawn[~beside])
+    assert [str(p) for p in Marginal("habit", "peaked", 7.0, 0.5, 1.5, 28.0).problems()]
+
+
+def test_a_study_that_gives_a_lognormal_has_no_peak():
+    row = {
+        "id": "habit",
+        "distribution": "peaked",
+        "median": 7,
+        "cv": 0.5,
+        "reference": 7,
+        "values": "peak:0.4",
+    }
+    table = pl.DataFrame([row])
+    assert cohort.marginals(table)["habit"].peak == 0.4
+    assert cohort.marginals(table, {"habit": {"distribution": "lognormal", "median": 3}})["habit"].peak == 0
+    assert cohort.marginals(table, {"habit": {"median": 3}})["habit"].quantile(np.array([0.5])) == [3]
+
+
 def test_categories_keep_their_places():
     given = {"cyp2d6": {"values": {"ultrarapid": 0.5, "poor": 0.5}}}
     made = build(300, population=given)

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["DISTRIBUTIONS", "Marginal", "marginals"]
 
 _EDGE = 1e-9  # a fraction of 0 or 1 has no normal score
-DISTRIBUTIONS = ("normal", "lognormal", "bernoulli", "categorical", "fixed")
+DISTRIBUTIONS = ("normal", "lognormal", "peaked", "bernoulli", "categorical", "fixed")
+_POSITIVE = frozenset({"lognormal", "peaked"})
 
 
 @dataclass(frozen=True)
@@ -27,9 +28,10 @@ class Marginal:
     """How one covariate is spread over a population, truncated to [lower, upper].
 
     ``median`` is the probability of 1 for ``bernoulli`` and the value itself for ``fixed``; ``cv`` is a
-    fraction of the median. ``values`` holds the (label, probability) pairs of a ``categorical`` covariate,
-    whose numbers are the positions 0, 1, 2, ... of the labels. ``reference`` is the covariate of the typical
-    patient, for whom every covariate effect is 1.
+    fraction of the median. ``peaked`` is a ``lognormal`` in which a share of people has exactly the median:
+    ``values`` is then ``peak:SHARE``. ``values`` also holds the (label, probability) pairs of a
+    ``categorical`` covariate, whose numbers are the positions 0, 1, 2, ... of the labels. ``reference`` is
+    the covariate of the typical patient, for whom every covariate effect is 1.
     """
 
     id: str
@@ -63,9 +65,17 @@ class Marginal:
             found.append(
                 Problem(f"probability {self.median:g}", field=field, expected="a fraction from 0 to 1")
             )
-        if self.distribution == "lognormal" and self.median <= 0:
+        if self.distribution in _POSITIVE and self.median <= 0:
             found.append(
                 Problem(f"median {self.median:g}", field=field, expected="a median above 0 for a lognormal")
+            )
+        if self.distribution == "peaked" and not 0 < self.peak < 1:
+            found.append(
+                Problem(
+                    "no share of people at the peak",
+                    field=field,
+                    expected="'peak:SHARE', a share from 0 to 1",
+                )
             )
         if self.distribution == "categorical" and not (
             self.values and math.isclose(sum(weight for _, weight in self.values), 1, abs_tol=1e-6)
@@ -77,7 +87,7 @@ class Marginal:
                     expected="'label:share' pairs such as 'morphine:0.6;oxycodone:0.4'",
                 )
             )
-        spread = self.distribution in ("normal", "lognormal")
+        spread = self.distribution in {"normal", *_POSITIVE}
         if spread and not found and not self.lower <= self.median <= self.upper:
             found.append(
                 Problem(
@@ -85,6 +95,11 @@ class Marginal:
                 )
             )
         return found
+
+    @property
+    def peak(self) -> float:
+        """The share of people who have exactly the median of a ``peaked`` covariate, else 0."""
+        return dict(self.values).get("peak", 0.0) if self.distribution == "peaked" else 0.0
 
     def quantile(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
         """The values below which the fractions ``u`` (in (0, 1), any shape) of the population lie."""
@@ -95,7 +110,12 @@ class Marginal:
         if self.distribution == "categorical":
             edges = np.cumsum([weight for _, weight in self.values])[:-1]
             return np.searchsorted(edges, u).astype(np.float64)
-        return self._truncated(u)
+        if not self.peak:
+            return self._truncated(u)
+        start = self._below * (1 - self.peak)
+        others = np.where(u < start, u, u - self.peak) / (1 - self.peak)
+        at_peak = (u >= start) & (u <= start + self.peak)
+        return np.where(at_peak, self.median, self._truncated(np.clip(others, _EDGE, 1 - _EDGE)))
 
     def level(self, values: NDArray[np.float64], u: NDArray[np.float64]) -> NDArray[np.float64]:
         """The inverse of :meth:`quantile`: fractions in (0, 1) of the population below the values.
@@ -121,7 +141,19 @@ class Marginal:
                 [self._score(float(value)) if ok else 0.0 for value, ok in zip(values, known, strict=True)]
             )
             found = (ndtr(score) - low) / (high - low)
+            if self.peak:
+                start = self._below * (1 - self.peak)
+                beside = (1 - self.peak) * found + np.where(values > self.median, self.peak, 0.0)
+                found = np.where(values == self.median, start + u * self.peak, beside)
         return np.where(known, np.clip(found, _EDGE, 1 - _EDGE), np.nan)
+
+    @property
+    def _below(self) -> float:
+        """The fraction of the truncated distribution that lies below its median before truncation."""
+        from scipy.special import ndtr
+
+        low, high = float(ndtr(self._score(self.lower))), float(ndtr(self._score(self.upper)))
+        return (0.5 - low) / (high - low)
 
     def _truncated(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
         from scipy.special import ndtr, ndtri
@@ -181,7 +213,7 @@ def marginals(
         problems += [Problem(f"unknown field '{key}'", field=f"covariates.{name}") for key in unknown]
         if unknown:
             continue
-        if "values" in known and found[name].values:
+        if "values" in known and found[name].distribution == "categorical":
             known["values"], wrong = _in_place(name, found[name].values, known["values"])
             problems += wrong
         found[name] = replace(found[name], **known)
