@@ -25,6 +25,16 @@ HOLDS, MISSES = BLUE, ORANGE
 WIDTH, LEFT, RIGHT, TEXT = 920.0, 356.0, 672.0, 690.0
 HEAD, ROW, AXIS, LETTERS = 44.0, 46.0, 26.0, 54
 SQUARE, GAP, NAMES = 15.0, 3.0, 255.0
+BOARD = 78.0
+"""Where the rows of the board begin."""
+KEY = {
+    ("check", "holds"): "only compared, hold",
+    ("check", "miss"): "only compared, missed",
+    ("fit", "holds"): "calibrated, hold",
+    ("fit", "miss"): "calibrated, missed",
+    ("", "no experiment"): "no experiment",
+}
+SIGNS = {"->": "\N{RIGHTWARDS ARROW}", ">=": "\N{GREATER-THAN OR EQUAL TO}"}
 APART = 50.0
 """Values further apart than this factor do not share an axis."""
 
@@ -60,24 +70,23 @@ def board(judged: Sequence[Judged]) -> str:
     situations = [(name, list(g)) for name, g in groupby(judged, key=lambda j: j.case["situation"])]
     half = math.ceil(len(situations) / 2)
     line = SQUARE + 9
-    height = 66 + half * line
+    height = BOARD + half * line + 10
     good = sum(j.holds for j in judged)
     root = picture(WIDTH, height, f"All {len(judged)} cases, {good} of which hold, a square for each")
-    key = (
-        (HOLDS, HOLDS, "check, holds"),
-        (HOLDS, WHITE, "fit, holds"),
-        (MISSES, MISSES, "check, missed"),
-        (MISSES, WHITE, "fit, missed"),
-        (MUTED, WHITE, "no experiment"),
-    )
+    write(root, 10, 27, f"{good} of {len(judged)} published behaviours hold", size=16, weight="600")
     x = 10.0
-    for place, (edge, fill, name) in enumerate(key):
-        _square(root, x, 14, edge, fill, missed=edge == MISSES, empty=place == len(key) - 1)
-        write(root, x + SQUARE + 6, 26, name, size=12.5, ink=MUTED)
-        x += 150
+    for (tag, verdict), name in KEY.items():
+        these = [j for j in judged if j.verdict == verdict and tag in {"", j.case["tag"]}]
+        if not these:
+            continue
+        edge = {"holds": HOLDS, "miss": MISSES}.get(verdict, MUTED)
+        fill = edge if tag == "check" else WHITE
+        _square(root, x, 42, edge, fill, missed=verdict == "miss", empty=not tag)
+        write(root, x + SQUARE + 6, 54, f"{len(these)} {name}", size=12.5, ink=MUTED)
+        x += 34 + 6.6 * len(f"{len(these)} {name}") + 16
     for place, (name, cases) in enumerate(situations):
         left = 10.0 + (WIDTH / 2) * (place // half)
-        top = 50 + (place % half) * line
+        top = BOARD + (place % half) * line
         write(root, left, top + 12, textwrap.shorten(name, 46, placeholder="…"), size=12.5)
         for k, j in enumerate(cases):
             fill = colour(j) if j.case["tag"] == "check" and j.answer is not None else WHITE
@@ -151,7 +160,10 @@ def _group(root: ET.Element, group: Sequence[Judged], top: float) -> None:
 
 
 def _strip(root: ET.Element, judged: Judged, y: float, at: Callable[[float], float]) -> None:
-    lines = textwrap.wrap(judged.case["measure"], LETTERS)[:2]
+    measure = judged.case["measure"]
+    for plain, sign in SIGNS.items():
+        measure = measure.replace(plain, sign)
+    lines = textwrap.wrap(measure, LETTERS)[:2]
     for k, part in enumerate(lines):
         write(root, 10, y + 4 + 15 * (k - (len(lines) - 1) / 2), part, size=12.5)
     start, end = (at(x) for x in _shown(judged))

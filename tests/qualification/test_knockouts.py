@@ -45,8 +45,19 @@ def test_the_picture_shows_the_arrows_that_move_something_the_strongest_first():
     assert words.index("strong one") < words.index("weak one")
     assert "idle" not in words
     strong, weak = root.iter(f"{SVG}circle")
-    assert float(strong.get("cx")) == round(knockout_picture._at(25.0, knockout_picture.LEFT), 1)
-    assert float(weak.get("cx")) == round(knockout_picture._at(110.0, knockout_picture.LEFT), 1)
+    left, wide = knockout_picture.LEFT, knockout_picture.WIDE
+    assert float(strong.get("cx")) == round(left + wide * 25.0 / 150.0, 1)
+    assert float(weak.get("cx")) == round(left + wide * 110.0 / 150.0, 1)
+    assert not list(root.iter(f"{SVG}path"))
+
+
+def test_an_interval_that_leaves_the_axis_ends_in_an_arrow():
+    beyond = row("wide_one", 1, (50.0, 10.0, 60.0))  # 125 to 250 % of the effect
+    root = ET.fromstring(knockout_picture.picture([*ROWS, beyond], NODES))  # noqa: S314 - written by us
+    words = [item.text for item in root.iter(f"{SVG}text")]
+    assert "200" in words
+    assert "250" not in words
+    assert len(list(root.iter(f"{SVG}path"))) == 1
 
 
 def test_a_difference_below_zero_keeps_its_share():

@@ -32,6 +32,8 @@ _LINE = 13.0
 _FEW = 8
 """A course of so few points shows each of them."""
 _TICKS = 6
+_VISIT = 0.018
+"""Height of the mark of a visit over the time axis, as a share of the panel."""
 _GAP = 4.0
 """Pixels between the end labels of two arms."""
 _DAY, _WEEK = 24.0, 168.0
@@ -129,7 +131,7 @@ def _phases(axes: Axes, found: Sequence[Phase], size: float, first: float) -> No
             _name_phase(axes, (start + end) / 2, phase.name, upright=True)
         ticks = [visit / size for visit in phase.visits if visit / size <= right]
         axes.plot(
-            ticks, [0.0] * len(ticks), "^", color=MUTED, markersize=4, transform=axes.get_xaxis_transform()
+            ticks, [_VISIT] * len(ticks), "^", color=MUTED, markersize=4, transform=axes.get_xaxis_transform()
         )
     if left < 0 < right:
         axes.axvline(0, color=MUTED, linewidth=0.8)
