@@ -31,9 +31,8 @@ def reference(case: Case, method: str = "rodas5p") -> Measured:
     return own(case, 1e-9, method)
 
 
-def curve(case: Case, label: str, repeats: int, few: int) -> Curves:
+def curve(case: Case, exact: Measured, repeats: int, few: int) -> Curves:
     """Per engine (rtol, worst error, median rate, failures); interleaved, so that a slow minute hits all."""
-    exact = reference(case)
     engines = {
         "rodas4": (OWN_RTOLS, case.patients, lambda rtol: own(case, rtol)),
         "rodas5p": (OWN_RTOLS, case.patients, lambda rtol: own(case, rtol, "rodas5p")),
@@ -53,7 +52,7 @@ def curve(case: Case, label: str, repeats: int, few: int) -> Curves:
         error = case.error(measured[0].values, exact.values[:n], exact.peak[:n])
         rate = float(np.median([m.rate for m in measured]))
         table.setdefault(name, []).append((rtol, float(np.nanmax(error)), rate, measured[0].failures))
-    print(f"\n{label}")
+    print(f"\n{case.name}")
     for name, rows in table.items():
         for rtol, error, rate, failures in rows:
             print(f"  {name:18s} rtol {rtol:7.0e}  error {error:8.1e}  {rate:10.2f} /s  {failures} failed")
@@ -140,9 +139,9 @@ def peer(answer: Path) -> None:
     np.savez(answer, rtols=rtols, values=[r.values for r in runs], rates=[r.rate for r in runs])
 
 
-def peers(case: Case, whole: Case, table: Curves) -> dict[str, str]:
+def peers(case: Case, exact: Measured, whole: Case, table: Curves) -> dict[str, str]:
     """Add the peers that run in a process of their own, at rates of the whole case; say why of the others."""
-    exact, silent = reference(case), {}
+    silent: dict[str, str] = {}
     patients = min(8, case.patients)
     for name in PEERS:
         runs = measure(name, case.name, days=PEER_DAYS, patients=patients, rtols=PEER_RTOLS, limit=PEER_LIMIT)
@@ -177,9 +176,11 @@ def full(days: int, repeats: int) -> None:
     trial = whole_trial()
     tables, silent = {}, {}
     for case, few in [(opiome(32, days), 2), *((c, min(8, c.patients)) for c in small())]:
-        tables[case.name] = curve(case, case.name, repeats, few)
+        exact = reference(case)
+        tables[case.name] = curve(case, exact, repeats, few)
         short = opiome(32, PEER_DAYS) if case.name == "opiome" else case
-        silent[case.name] = peers(short, case, tables[case.name])
+        exact = exact if short is case else reference(short)
+        silent[case.name] = peers(short, exact, case, tables[case.name])
     scale = {t: elapsed(opiome(128, days), t) for t in (1, 2)}
     clock = {rtol: own(opiome(500, 84), rtol, LARGE_METHOD, threads=2).seconds for rtol in (1e-3, 1e-4)}
     text = ", ".join(f"{k} {v:.2f}" for k, v in phases().items())
