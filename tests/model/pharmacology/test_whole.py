@@ -69,7 +69,7 @@ def test_untreated_pain_is_steady(courses: Courses) -> None:
 def test_equianalgesic_opioids_relieve_alike_on_top_of_their_own_gut(courses: Courses) -> None:
     rating = {name: courses.mean(name, "nrs", 1.5 * WEEK, 2 * WEEK) for name in list(REGIMENS)[1:8]}
     assert max(rating.values()) - min(rating.values()) < 0.5, rating
-    assert all(3.0 < value < 4.5 for value in rating.values()), rating
+    assert all(2.0 < value < 3.5 for value in rating.values()), rating  # titrated: 2.5 to 2.8 (Lee 2017)
 
 
 def test_true_tolerance_is_small_after_a_month(courses: Courses) -> None:
