@@ -14,7 +14,7 @@ check: .venv/test        ## style, types, import order, the model's own lint
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/opiome model lint
 
 slow: .venv/test         ## checks that take an hour; they resume where they stopped
-	$(BIN)/python -m pytest -q -m slow && $(BIN)/opiome validate && $(BIN)/python qualification/run.py && $(BIN)/python qualification/standing.py && $(BIN)/python qualification/operating.py pool --threads 2 && $(BIN)/python qualification/operating.py null
+	$(BIN)/python -m pytest -q -m slow && $(BIN)/opiome validate && $(BIN)/python qualification/run.py && $(BIN)/python qualification/standing.py && $(BIN)/python qualification/operating.py pool && $(BIN)/python qualification/operating.py null && $(BIN)/python qualification/operating.py replicates && $(BIN)/python qualification/operating.py page
 
 bench: .venv/bench       ## speed and accuracy against named peers
 	$(BIN)/python benchmarks/bench.py

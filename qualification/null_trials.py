@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from null_fits import cox, mmrm
 from scipy.stats import chi2, t
 
 from opiome import streams
@@ -116,6 +117,8 @@ FAST: dict[str, Callable[[Answers, Rows, Rows], Array]] = {
     "cmh": mantel_haenszel,
     "welch": welch,
     "ancova": ancova,
+    "mmrm": mmrm,
     "log_rank": log_rank,
+    "cox": cox,
 }
-"""The analyses that are computed for many trials at once; of the others fewer trials are drawn."""
+"""The analyses, computed for many trials at once."""

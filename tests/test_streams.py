@@ -62,3 +62,17 @@ def test_a_counter_that_is_not_a_natural_number_is_refused(bad):
 def test_exp_and_log_are_the_c_librarys():
     assert np.array_equal(streams.exp([0.0, 1.0]), [1.0, 2.718281828459045])
     assert streams.log([[2.0]]).shape == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("occasion", "draw"),
+    [(0, 0), (2**32 - 1, 5), (np.arange(500) % 7, 2), (np.array([5]), 7), (3, np.arange(500))],
+)
+def test_machine_code_draws_the_same_numbers(monkeypatch, occasion, draw):
+    patients = np.arange(500) + 2**40
+    fast = streams.uniform(5, "x", patients, occasion, draw)
+    columns = streams.uniform(5, "x", patients[:, None], 3, np.arange(4)[None, :])
+    monkeypatch.setattr(streams, "_MANY", 10**9)
+    assert np.array_equal(fast, streams.uniform(5, "x", patients, occasion, draw))
+    assert np.array_equal(columns, streams.uniform(5, "x", patients[:, None], 3, np.arange(4)[None, :]))
+    assert np.array_equal(columns[:, 1], streams.uniform(5, "x", patients, 3, 1))

@@ -8,8 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from opiome.trial import Answers
-from opiome.trial._analyses import contrast
+from opiome.trial import Answers, contrast
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "qualification"))
 
@@ -21,9 +20,13 @@ def pools():
     baseline = rng.normal(size=300)
     values = np.where(rng.random(300) < 0.1, np.nan, 0.6 * baseline + rng.gamma(1.0, size=300))
     times = np.round(rng.exponential(30, 300))  # ties
+    visits = 0.6 * baseline[:, None] + rng.normal(size=(300, 1)) + rng.gamma(1.0, size=(300, 4))
+    visits[np.arange(4) >= np.where(rng.random(300) < 0.3, rng.integers(0, 4, 300), 4)[:, None]] = np.nan
+    visits[rng.random((300, 4)) < 0.03] = np.nan
     return {
         "proportion": Answers("proportion", (rng.random(300) < 0.2).astype(float)),
         "mean": Answers("mean", values, baseline=baseline),
+        "visits": Answers("mean", visits[:, -1], baseline=baseline, visits=visits),
         "time": Answers("time", np.minimum(times, 60.0), times <= 60),
     }
 
@@ -33,7 +36,9 @@ KINDS = {
     "cmh": "proportion",
     "welch": "mean",
     "ancova": "mean",
+    "mmrm": "visits",
     "log_rank": "time",
+    "cox": "time",
 }
 
 

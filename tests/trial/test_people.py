@@ -10,7 +10,7 @@ from opiome import trial
 from opiome.cohort import Cohort
 from opiome.errors import CohortError, StudyError
 from opiome.trial._randomise import randomise
-from opiome.trial._run import _check_weights
+from opiome.trial._run import check_weights
 
 ARMS = {"a": 1.0, "b": 1.0}
 
@@ -92,7 +92,7 @@ def test_weights_on_few_patients_are_refused(study):
         seed=1,
     )
     with pytest.raises(CohortError, match=r"50 count as 1\.0"):
-        _check_weights(study, Entered(people))
+        check_weights(study, Entered(people))
 
 
 class Entered:

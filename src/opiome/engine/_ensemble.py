@@ -77,6 +77,8 @@ class Ensemble:
         self._tables: list[EventTable] = []
         self._changes: list[tuple[float, str, NDArray[np.intp], Array]] = []
         self._actions: _schedule.Actions | None = None
+        self._late: list[_schedule.Actions] = []  # given later: merged into the others when they are due
+        self._back = False  # whether any event changes what earlier ones do
         if events is not None and len(events):
             self.give(events)
 
@@ -137,16 +139,16 @@ class Ensemble:
         )  # fmt: skip
         if problems:
             raise DoseError(problems)
-        kept = self._tables, self._actions
+        kept = self._tables, self._back
         self._tables = [*self._tables, events]
+        self._back = self._back or _schedule.looks_back(events)
         try:
-            if self._actions is None or any(_schedule.looks_back(table) for table in self._tables):
-                self._actions = self._expand(EventTable.concat(self._tables))
-            else:  # nothing refers to what came before: the new events are merged into the old
-                coming = self._actions.take(self._actions.time >= self.time)
-                self._actions = _schedule.Actions.join([coming, self._expand(events)]).in_order()
+            if self._actions is None or self._back:
+                self._actions, self._late = self._expand(EventTable.concat(self._tables)), []
+            else:  # nothing refers to what came before
+                self._late.append(self._expand(events))
         except DoseError:
-            self._tables, self._actions = kept
+            self._tables, self._back = kept
             raise
 
     def set(self, parameter: str, values: float | Array, where: NDArray[np.bool_] | None = None) -> None:
@@ -170,8 +172,8 @@ class Ensemble:
             )
         self._matrix[mask, slot] = new
         self._changes.append((self.time, parameter, np.flatnonzero(mask), self._matrix[mask, slot]))
-        if any(_schedule.looks_back(table) for table in self._tables):  # a steady state may change with it
-            self._actions = self._expand(EventTable.concat(self._tables))
+        if self._back:  # a steady state may change with it
+            self._actions, self._late = self._expand(EventTable.concat(self._tables)), []
 
     def _expand(self, table: EventTable) -> _schedule.Actions:
         """Every action of a table."""
@@ -189,6 +191,11 @@ class Ensemble:
         """Actions before ``until`` for the driver: common (5, m), own (5, m), where each patient's begin."""
         everything = self._actions if self._actions is not None else _schedule.Actions.join([])
         actions = everything.take((everything.time >= self.time) & (everything.time < until))
+        if self._late:
+            late = _schedule.Actions.join(self._late)
+            due = (late.time >= self.time) & (late.time < until)
+            actions = _schedule.Actions.join([actions, late.take(due)]).in_order()
+            self._late = [late.take(late.time >= until)]
         row = actions.row.copy()
         timed = np.isin(actions.what, (_schedule.A_START, _schedule.A_STOP))
         for state in np.unique(row[timed]):

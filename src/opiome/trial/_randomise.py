@@ -43,13 +43,18 @@ def strata(study: Study, accepted: Accepted) -> list[str]:
 
 
 def randomise(
-    allocation: Mapping[str, float], patients: int, seed: int, stratum: Sequence[str] = ()
+    allocation: Mapping[str, float],
+    patients: int,
+    seed: int,
+    stratum: Sequence[str] = (),
+    trial: int = 0,
 ) -> NDArray[np.intp]:
     """The arm (position in ``allocation``) of each place in the order of entry.
 
     Whole-number allocations are dealt in permuted blocks of their sum, so that a place keeps its arm when the
     trial grows; others are one block of the whole trial. Within each stratum, given for every place, blocks
-    are dealt apart; the last block of a stratum may stay unfinished.
+    are dealt apart; the last block of a stratum may stay unfinished. ``trial`` numbers the replicates of a
+    trial, each of which is dealt anew.
 
     Returns:
         Shape (total of :func:`arm_sizes`,).
@@ -59,20 +64,19 @@ def randomise(
         found = np.empty(len(stratum), dtype=np.intp)
         for label in labels:
             rows = np.flatnonzero([own == label for own in stratum])
-            found[rows] = _dealt(allocation, patients, seed, f"randomisation/{label}")[: len(rows)]
+            found[rows] = _dealt(allocation, patients, seed, f"randomisation/{label}", trial)[: len(rows)]
         return found
-    return _dealt(allocation, patients, seed, "randomisation")
+    return _dealt(allocation, patients, seed, "randomisation", trial)
 
 
-def _dealt(allocation: Mapping[str, float], patients: int, seed: int, purpose: str) -> NDArray[np.intp]:
+def _dealt(
+    allocation: Mapping[str, float], patients: int, seed: int, purpose: str, trial: int
+) -> NDArray[np.intp]:
     """Blocks for a whole trial."""
     sizes = list(arm_sizes(allocation, patients).values())
     whole = all(float(weight).is_integer() for weight in allocation.values())
     deal = [int(weight) for weight in allocation.values()] if whole else sizes
     block = np.repeat(np.arange(len(deal)), deal)
     count = patients if whole else 1
-    order = [
-        np.argsort(streams.uniform(seed, purpose, k, 0, np.arange(len(block))), kind="stable")
-        for k in range(count)
-    ]
-    return np.concatenate([block[permutation] for permutation in order])
+    u = streams.uniform(seed, purpose, np.arange(count)[:, None], trial, np.arange(len(block))[None, :])
+    return np.asarray(block[np.argsort(u, axis=1, kind="stable")].ravel())

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from opiome.trial._diary import Diary
     from opiome.trial._schema import Study
 
-__all__ = ["Progress", "run"]
+__all__ = ["Progress", "check_arms", "check_weights", "run"]
 
 _DAY = 24.0
 _CHUNK = 512
@@ -94,10 +94,10 @@ def run(
     needed = count if twins else sum(sizes.values())
     with clock.phase("screening"):
         accepted = screen(setting, needed, lambda found: tell("screening", found, needed))
-    _check_weights(study, accepted)
+    check_weights(study, accepted)
     stratum = strata(study, accepted)
     arm_of = None if twins else randomise(allocation, count, setting.seed, stratum)
-    _check_arms(study, arm_of, stratum)
+    check_arms(study, arm_of, stratum)
     done, total = 0, sum(sizes.values()) * (setting.days - setting.lead)
     collected = _Collected(setting, stratum)
     with clock.phase("treatment"):
@@ -126,7 +126,7 @@ def _silent(phase: str, done: int, total: int) -> None:
     """Tell nobody."""
 
 
-def _check_weights(study: Study, accepted: Accepted) -> None:
+def check_weights(study: Study, accepted: Accepted) -> None:
     """Refuse weights that leave the trial to a few of its patients."""
     effective, n = accepted.cohort.effective_size, len(accepted)
     if effective < _LEAST_EFFECTIVE * n:
@@ -142,7 +142,7 @@ def _check_weights(study: Study, accepted: Accepted) -> None:
         )
 
 
-def _check_arms(study: Study, arm_of: NDArray[np.intp] | None, stratum: list[str]) -> None:
+def check_arms(study: Study, arm_of: NDArray[np.intp] | None, stratum: list[str]) -> None:
     """Refuse a randomisation in strata that leaves an arm without patients."""
     empty = [] if arm_of is None else [a for k, a in enumerate(study.arms) if not (arm_of == k).any()]
     if empty:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from opiome.trial._schema import Study
     from opiome.trial._setting import Setting
 
-__all__ = ["PICTURED", "Accepted", "screen", "through_run_in"]
+__all__ = ["PICTURED", "Accepted", "screen", "screen_together", "through_run_in"]
 
 _SPARE = 1.15  # candidates simulated beyond those that the rate so far calls for
 _LEAST = 32
@@ -63,6 +63,21 @@ class Accepted:
     def __len__(self) -> int:
         return len(self.cohort)
 
+    @classmethod
+    def join(cls, parts: Sequence[Accepted]) -> Accepted:
+        """The patients of several trials, one under the other."""
+        if len(parts) == 1:
+            return parts[0]
+        return cls(
+            cohort=Cohort.join([part.cohort for part in parts]),
+            taking=Taking.join([part.taking for part in parts]),
+            group=Group.join([part.group for part in parts]),
+            states=np.concatenate([part.states for part in parts]),
+            attempts=np.concatenate([part.attempts for part in parts]),
+            screened=sum(part.screened for part in parts),
+            reasons=sum((part.reasons for part in parts), Counter()),
+        )
+
 
 @dataclass(frozen=True)
 class _Tried:
@@ -73,6 +88,31 @@ class _Tried:
     taking: Taking
     group: Group
     states: NDArray[np.float64]
+
+
+@dataclass
+class _Search:
+    """The search for the patients of one trial, among the candidates numbered from ``start`` on."""
+
+    start: int
+    tried: list[_Tried] = field(default_factory=list)
+    count: int = 0
+    found: int = 0
+
+    def next(self, setting: Setting, needed: int, limit: int) -> tuple[int, int]:
+        """The first number and the count of the candidates to try now."""
+        if self.count >= limit:
+            raise _nobody(self.tried, self.found, needed, setting)
+        rate = self.found / self.count if self.found else 1.0
+        wanted = int((needed - self.found) / rate * _SPARE) + 1
+        return self.start + self.count, min(max(wanted, _LEAST), setting.chunk, limit - self.count)
+
+    def add(self, tried: _Tried, pictured: int) -> None:
+        """Take note of what became of candidates; observables are kept of the first ``pictured`` patients."""
+        tried.group.keep_means(max(pictured - self.found, 0))
+        self.tried.append(tried)
+        self.count += len(tried.reasons)
+        self.found += len(tried.cohort)
 
 
 def screen(setting: Setting, needed: int, progress: Callable[[int], None]) -> Accepted:
@@ -86,22 +126,36 @@ def screen(setting: Setting, needed: int, progress: Callable[[int], None]) -> Ac
     Raises:
         CohortError: not enough of the allowed number of candidates qualify; the message says why most failed.
     """
+    return screen_together(setting, needed, [0], progress)[0]
+
+
+def screen_together(
+    setting: Setting, needed: int, trials: Sequence[int], progress: Callable[[int], None]
+) -> list[Accepted]:
+    """Screen for several trials at once; the patients of each are those that it would have alone.
+
+    Trial k has candidates of its own: trial 0 the numbers from 0 on, the next one those that follow on the
+    last candidate that trial 0 may try, and so on.
+
+    Args:
+        setting: the run.
+        needed: how many patients each trial randomises.
+        trials: the numbers of the trials.
+        progress: called with the number of patients found so far.
+
+    Raises:
+        CohortError: not enough of the allowed number of candidates qualify; the message says why most failed.
+    """
     _check_criteria(setting)
     limit = _limit(setting, needed)
-    tried: list[_Tried] = []
-    found = first = 0
-    while found < needed:
-        if first >= limit:
-            raise _nobody(tried, found, needed, setting)
-        rate = found / first if found else 1.0
-        wanted = int((needed - found) / rate * _SPARE) + 1
-        n = min(max(wanted, _LEAST), setting.chunk, limit - first)
-        tried.append(_try(setting, first, n))
-        tried[-1].group.keep_means(max(PICTURED * len(setting.study.arms) - found, 0))
-        first += n
-        found += len(tried[-1].cohort)
-        progress(min(found, needed))
-    return _first(tried, needed)
+    pictured = PICTURED * len(setting.study.arms)
+    searches = [_Search(k * limit) for k in trials]
+    while unfinished := [search for search in searches if search.found < needed]:
+        found = _try(setting, [search.next(setting, needed, limit) for search in unfinished])
+        for search, tried in zip(unfinished, found, strict=True):
+            search.add(tried, pictured)
+        progress(sum(min(search.found, needed) for search in searches))
+    return [_first(search.tried, needed) for search in searches]
 
 
 def _limit(setting: Setting, needed: int) -> int:
@@ -122,7 +176,45 @@ def _limit(setting: Setting, needed: int) -> int:
     return min(limit, len(profiles))
 
 
-def _try(setting: Setting, first: int, n: int) -> _Tried:
+def _try(setting: Setting, spans: Sequence[tuple[int, int]]) -> list[_Tried]:
+    """Let candidates live until randomisation, those of all spans (first number, how many) together."""
+    candidates = [_candidates(setting, first, n) for first, n in spans]
+    alive = [one for one in candidates if len(one.cohort)] or candidates[:1]
+    cohort = Cohort.join([one.cohort for one in alive])
+    taking = Taking.join([one.taking for one in alive])
+    group = Group.arrive(cohort.ids, setting.lead, setting.days, len(setting.watch.names))
+    states, verdict = cohort.start, []
+    if len(cohort):
+        run = through_run_in(setting, cohort, taking, group)
+        failed = np.asarray(run.outcome) != 0
+        states = np.asarray(run.states, dtype=np.float64)
+        verdict = [
+            "simulation failed" if lost else reason
+            for lost, reason in zip(failed, _not_entered(setting.study, group), strict=True)
+        ]
+    found, begin = [], 0
+    for one in candidates:
+        end = begin + len(one.cohort)
+        for row, reason in zip(one.rows, verdict[begin:end], strict=True):
+            one.reasons[row] = reason
+        taken = np.array([k for k in range(begin, end) if not verdict[k]], dtype=np.intp)
+        kept = one.cohort.take(taken - begin), one.taking.take(taken - begin)
+        found.append(_Tried(one.reasons, *kept, group.take(taken), states[taken]))
+        begin = end
+    return found
+
+
+@dataclass(frozen=True)
+class _Candidates:
+    """Candidates in the untreated state: why some are not eligible; the others, in places ``rows``."""
+
+    reasons: list[str]
+    rows: NDArray[np.intp]
+    cohort: Cohort
+    taking: Taking
+
+
+def _candidates(setting: Setting, first: int, n: int) -> _Candidates:
     study, therapy = setting.study, setting.therapy
     numbers = np.arange(first, first + n, dtype=np.int64)
     taking = therapy.draw(numbers)
@@ -152,19 +244,8 @@ def _try(setting: Setting, first: int, n: int) -> _Tried:
     for lost, candidate in zip(np.flatnonzero(~solved), rows[~solved], strict=True):
         why = cohort.reasons[lost].partition(":")[0]  # what follows is advice
         reasons[candidate] = f"baseline not solved ({why})"
-    cohort, rows = cohort.take(solved), rows[solved]
-    taking = taking.take(rows)
-    group = Group.arrive(cohort.ids, setting.lead, setting.days, len(setting.watch.names))
-    if not len(rows):
-        return _Tried(reasons, cohort, taking, group, cohort.start)
-    run = through_run_in(setting, cohort, taking, group)
-    failed = np.asarray(run.outcome) != 0
-    verdict = _not_entered(study, group)
-    for position, row in enumerate(rows):
-        reasons[row] = "simulation failed" if failed[position] else verdict[position]
-    taken = np.array([position for position, row in enumerate(rows) if not reasons[row]], dtype=np.intp)
-    states = np.asarray(run.states, dtype=np.float64)[taken]
-    return _Tried(reasons, cohort.take(taken), taking.take(taken), group.take(taken), states)
+    rows = rows[solved]
+    return _Candidates(reasons, rows, cohort.take(solved), taking.take(rows))
 
 
 def through_run_in(
@@ -175,11 +256,12 @@ def through_run_in(
     hourly: list[NDArray[np.float64]] | None = None,
 ) -> Ensemble:
     """Take people from the untreated state through prior therapy and the run-in; ``group`` is changed."""
-    run = setting.program.ensemble(
+    run = setting.course.ensemble(
         setting.therapy.parameters(cohort, taking, None),
         n=len(cohort),
         start=cohort.start,
         events=setting.therapy.prior(taking),
+        rtol=setting.pace.rtol,
         threads=setting.threads,
     )
     run.advance(setting.study.start_of_run_in)

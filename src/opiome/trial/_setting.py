@@ -19,23 +19,43 @@ if TYPE_CHECKING:
     from opiome.trial._numbers import DiaryNumbers
     from opiome.trial._schema import Study
 
-__all__ = ["Setting", "settle"]
+__all__ = ["FULL", "QUICK", "Pace", "Setting", "measured", "settle"]
 
 _DAY = 24.0
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How closely patients are followed.
+
+    ``rtol`` is the relative tolerance of the integration; ``diary`` means that nothing is recorded but what
+    diary, clinic and endpoints need.
+    """
+
+    rtol: float = 1e-4
+    diary: bool = False
+
+
+FULL = Pace()
+"""One trial, with its bands and people as they are known from :func:`opiome.trial.patient`."""
+QUICK = Pace(rtol=2e-3, diary=True)
+"""Many trials, of which only diaries and endpoints are wanted (docs/operating.md says what it costs)."""
 
 
 @dataclass(frozen=True)
 class Setting:
     """What all phases of a run share.
 
-    ``profiles`` are the people of the study's cohort file, ``watch`` says what is recorded, ``lead`` and
-    ``days`` the days of the run-in and of the whole diary, ``chunk`` the most patients that are simulated at
-    once.
+    ``program`` solves who people are, ``course`` lives their days; they are one, except where only the diary
+    is wanted. ``profiles`` are the people of the study's cohort file, ``watch`` says what is recorded,
+    ``lead`` and ``days`` the days of the run-in and of the whole diary, ``chunk`` the most patients that are
+    simulated at once.
     """
 
     study: Study
     model: Model
     program: Program
+    course: Program
     therapy: Therapy
     numbers: DiaryNumbers
     watch: Watch
@@ -44,6 +64,7 @@ class Setting:
     seed: int
     threads: int
     chunk: int
+    pace: Pace
     profiles: Profiles | None = None
 
     @property
@@ -53,7 +74,15 @@ class Setting:
         return self.numbers.nonspecific_median if given is None else given
 
 
-def settle(study: Study, seed: int | None, threads: int | None, model: Model | None, chunk: int) -> Setting:
+def settle(
+    study: Study,
+    seed: int | None,
+    threads: int | None,
+    model: Model | None,
+    chunk: int,
+    *,
+    pace: Pace = FULL,
+) -> Setting:
     """Load and compile what a run needs; raises StudyError or ModelError if study and model do not fit."""
     from opiome import engine
 
@@ -63,22 +92,34 @@ def settle(study: Study, seed: int | None, threads: int | None, model: Model | N
         model = models.load(species=study.species)
     lead, treated = (_whole_days(study, name) for name in ("run_in", "treatment"))
     program = engine.compile(model.sbml)
+    course, watch = program, Watch.of(model, program)
+    if pace.diary:
+        outputs = watch.diary_outputs(program, measured(study))
+        course = engine.compile(model.sbml, outputs=outputs)
+        watch = Watch.of(model, course, only=measured(study))
     number = study.seed if seed is None else seed
     therapy = Therapy(study, model, number)
     return Setting(
         study=study,
         model=model,
         program=program,
+        course=course,
         therapy=therapy,
         numbers=diary_numbers(),
-        watch=Watch.of(model, program),
+        watch=watch,
         lead=lead,
         days=lead + treated,
         seed=number,
         threads=threads or os.cpu_count() or 1,
         chunk=chunk,
+        pace=pace,
         profiles=profiles(study, model),
     )
+
+
+def measured(study: Study) -> list[str]:
+    """The observables that an endpoint of the study measures."""
+    return sorted({e.params.observable for e in study.endpoints if e.rule == "measured"})
 
 
 def _whole_days(study: Study, part: str) -> int:

@@ -10,6 +10,7 @@ from opiome import streams
 from opiome.trial._adverse import AdverseEvents
 from opiome.trial._live import Group, Rules, live
 from opiome.trial._protocol import Protocol, prescribe
+from opiome.trial._setting import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,11 +43,12 @@ def treat(
     study, therapy = setting.study, setting.therapy
     cohort, taking, group = accepted.cohort.take(rows), accepted.taking.take(rows), accepted.group.take(rows)
     prescribed = prescribe(setting, cohort, taking, arm)
-    ensemble = setting.program.ensemble(
+    ensemble = setting.course.ensemble(
         therapy.parameters(cohort, taking, arm),
         n=len(rows),
         start=accepted.states[rows],
         events=prescribed.fixed,
+        rtol=setting.pace.rtol,
         threads=setting.threads,
     )
     rescue = study.rules.rescue_laxative
@@ -77,8 +79,9 @@ def treat(
 
 def _measured(setting: Setting, group: Group) -> dict[str, NDArray[np.float32]]:
     """The daily means of the observables that an endpoint asks for, shape (n, days) each."""
-    wanted = {e.params.observable for e in setting.study.endpoints if e.rule == "measured"}
-    return {name: group.means[:, :, setting.watch.names.index(name)].copy() for name in sorted(wanted)}
+    return {
+        name: group.means[:, :, setting.watch.names.index(name)].copy() for name in measured(setting.study)
+    }
 
 
 def _nonspecific_effect(setting: Setting, patients: NDArray[np.int64]) -> NDArray[np.float64]:

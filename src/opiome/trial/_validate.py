@@ -39,6 +39,7 @@ _APART = {
     "_validate.py",
     "_twins.py",
     "_patient.py",
+    "_replicates.py",
     "_lint.py",
     "_design.py",
     "_design_draws.py",

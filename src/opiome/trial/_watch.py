@@ -12,7 +12,7 @@ from opiome.trial._adverse import EVENT_SIGNS
 from opiome.trial._bowel import SIGNS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -44,9 +44,14 @@ class Watch:
     signs: Mapping[str, int]
 
     @classmethod
-    def of(cls, model: Model, program: Program) -> Self:
-        """What to record of a model; raises ModelError if the diary's observables are missing."""
+    def of(cls, model: Model, program: Program, only: Sequence[str] | None = None) -> Self:
+        """What to record of a model; raises ModelError if the diary's observables are missing.
+
+        With ``only``, these variables are recorded and no others.
+        """
         wanted = list(dict.fromkeys([*SIGNS, PAIN, *model.observables["id"], *model.nodes["observable"]]))
+        if only is not None:
+            wanted = list(only)
         missing = [name for name in (*SIGNS, PAIN) if name not in program.outputs]
         if missing:
             raise ModelError(
@@ -68,6 +73,12 @@ class Watch:
                 if name in program.outputs
             },
         )
+
+    @staticmethod
+    def diary_outputs(program: Program, more: Sequence[str] = ()) -> list[str]:
+        """The outputs that diary and adverse events are drawn from, and some more."""
+        wanted = {*SIGNS, PAIN, *EVENT_SIGNS, *more}
+        return [name for name in program.outputs if name in wanted]
 
     def untreated(self, program: Program, cohort: Cohort) -> NDArray[np.float64]:
         """The recorded variables in the untreated state of each person, shape (n, k)."""

@@ -1,0 +1,74 @@
+"""A trial run again and again: each replicate is the same alone and among others."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from opiome import trial
+from opiome.errors import CohortError, StudyError
+from opiome.trial._randomise import randomise
+from opiome.trial._setting import QUICK, settle
+
+
+@pytest.fixture(scope="module")
+def three(tiny, study):
+    return list(trial.replicates(study, range(3), 20, threads=1, model=tiny))
+
+
+def same(one, other):
+    assert one.endpoints.equals(other.endpoints)
+    assert one.contrasts.equals(other.contrasts)
+    assert (one.number, one.screened, one.failed) == (other.number, other.screened, other.failed)
+
+
+def test_a_replicate_is_the_same_alone_and_among_others(tiny, study, three):
+    same(next(iter(trial.replicates(study, [2], 20, threads=1, model=tiny))), three[2])
+
+
+def test_batches_and_threads_change_nothing(tiny, study, three):
+    for one, other in zip(
+        trial.replicates(study, range(3), 20, threads=2, model=tiny, together=25), three, strict=True
+    ):
+        same(one, other)
+
+
+def test_replicates_differ(three):
+    estimates = [one.endpoints["estimate"].to_list() for one in three]
+    assert estimates[0] != estimates[1]
+    assert estimates[1] != estimates[2]
+    assert [one.number for one in three] == [0, 1, 2]
+
+
+def test_the_first_replicate_is_the_trial_itself(tiny, study, three):
+    """The same people and rules; only the tolerance of the integration differs."""
+    whole = trial.run(study, patients=20, threads=1, model=tiny)
+    assert three[0].screened == whole.manifest["counts"]["screened"]
+    assert three[0].endpoints["n"].to_list() == whole.endpoints["n"].to_list()
+    beside = pl.DataFrame({"one": three[0].endpoints["estimate"], "other": whole.endpoints["estimate"]})
+    beside = beside.drop_nulls()
+    assert np.allclose(beside["one"], beside["other"], rtol=0.05)
+
+
+def test_each_replicate_is_dealt_anew():
+    allocation = {"a": 1.0, "b": 1.0}
+    first, again, second = (randomise(allocation, 30, 5, trial=k) for k in (0, 0, 1))
+    assert (first == again).all()
+    assert (first != second).any()
+    assert sorted(second) == sorted(first)
+
+
+def test_only_the_diary_is_computed(tiny, study):
+    setting = settle(study, 1, 1, tiny, 10, pace=QUICK)
+    assert set(setting.course.outputs) == {"bm_rate", "completeness", "straining", "bristol", "nrs"}
+    assert setting.course.parameters == setting.program.parameters
+    assert setting.watch.names == ()
+
+
+def test_what_cannot_be_run_is_refused(tiny, study):
+    with pytest.raises(StudyError, match="0 patients"):
+        list(trial.replicates(study, [0], 0, model=tiny))
+    few = study.screening.model_copy(update={"attempts": 1})
+    with pytest.raises(CohortError, match="qualified among 80 candidates"):
+        list(trial.replicates(study.model_copy(update={"screening": few}), [1], 40, threads=1, model=tiny))
