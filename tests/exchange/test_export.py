@@ -86,7 +86,7 @@ def test_every_state_of_the_shipped_model_says_what_it_stands_for(species):
 
 
 def test_a_patient_is_the_same_elsewhere(toy):
-    """Bolus, lag, repeats, infusions that overlap and a parameter change, in libRoadRunner."""
+    """Bolus, lag, repeats, infusions that overlap or end early and a parameter change, in libRoadRunner."""
     rows = [
         {"TIME": 0.0, "AMT": 1e5, "CMT": "opioid_depot", "II": 12.0, "ADDL": 2, "F": 0.5},
         {"TIME": 1.0, "AMT": 5e4, "CMT": "opioid_blood", "LAG": 0.5, "ID": 0},
@@ -94,6 +94,18 @@ def test_a_patient_is_the_same_elsewhere(toy):
         {"TIME": 7.0, "AMT": 3e4, "CMT": "opioid_blood", "RATE": 5e3},
         {"TIME": 12.0, "AMT": 0.5, "EVID": 2, "CMT": "edge_signal_tolerance"},
         {"TIME": 2.0, "AMT": 9e9, "CMT": "opioid_depot", "ID": 1},
+        {"TIME": 21.0, "AMT": 4e4, "CMT": "opioid_blood", "DUR": 20.0, "LAG": 2.0, "SITE": "left arm"},
+        {
+            "TIME": 22.0,
+            "AMT": 2e4,
+            "CMT": "opioid_blood",
+            "DUR": 16.0,
+            "II": 16.0,
+            "ADDL": 1,
+            "SITE": "right arm",
+        },
+        {"TIME": 28.0, "EVID": 5, "CMT": "opioid_blood", "SITE": "left arm"},
+        {"TIME": 32.0, "EVID": 5, "CMT": "opioid_blood", "ID": 0},
     ]
     events = engine.EventTable.from_rows(rows)
     parameters, start = {"opioid_CL": 70.0, "half": 30.0}, {"tolerance": 1.2}

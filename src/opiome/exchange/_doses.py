@@ -1,7 +1,8 @@
 """One patient's doses as SBML events, so that any simulator gives them.
 
 A bolus adds to its state; an infusion raises the input rate of its state and lowers it again; a parameter
-change sets the parameter. Steady-state doses and resets have no counterpart in SBML and are refused by name.
+change sets the parameter; an end (a patch removed, a course stopped) shortens what it ends. Steady-state
+doses and resets have no counterpart in SBML and are refused by name.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["add_doses"]
 
-_DOSE, _SET = 1, 2
+_DOSE, _SET, _END = 1, 2, 5
 _EVERYONE = -1
 
 
@@ -34,23 +35,42 @@ def add_doses(
     for row in range(len(events)):
         if events.ID[row] not in (_EVERYONE, patient) or not events.EVID[row]:
             continue
-        if events.EVID[row] not in (_DOSE, _SET) or events.SS[row]:
-            what = "a steady-state dose" if events.SS[row] else f"EVID {events.EVID[row]}"
-            problems.append(
-                Problem(
-                    f"event row {row}: {what} cannot be written as an SBML event",
-                    field="SS" if events.SS[row] else "EVID",
-                    expected="doses and parameter changes",
-                    remedy="give the doses one by one",
-                )
-            )
-            continue
-        _add(sbml, events, row, until)
+        if events.EVID[row] not in (_DOSE, _SET, _END) or events.SS[row]:
+            problems.append(_refused(events, row))
+        elif events.EVID[row] != _END:
+            _add(sbml, events, row, until, _ended(events, row, patient))
     if problems:
         raise DoseError(problems)
 
 
-def _add(sbml: libsbml.Model, events: EventTable, row: int, until: float) -> None:
+def _refused(events: EventTable, row: int) -> Problem:
+    steady = bool(events.SS[row])
+    what = "a steady-state dose" if steady else f"a reset (EVID {events.EVID[row]})"
+    return Problem(
+        f"event row {row}: {what} cannot be written as an SBML event",
+        field="SS" if steady else "EVID",
+        expected="doses, ends and parameter changes",
+        remedy="give the doses one by one"
+        if steady
+        else "leave it out, or start the simulation at that time",
+    )
+
+
+def _ended(events: EventTable, row: int, patient: int) -> float:
+    """When the record of a dose is ended by a later one (h); inf where none ends it."""
+    times = [
+        float(events.TIME[end])
+        for end in range(len(events))
+        if events.EVID[end] == _END
+        and events.ID[end] in (_EVERYONE, patient)
+        and events.TIME[end] > events.TIME[row]
+        and events.CMT[end] == events.CMT[row]
+        and (not events.SITE[end] or events.SITE[end] == events.SITE[row])
+    ]
+    return min(times, default=math.inf)
+
+
+def _add(sbml: libsbml.Model, events: EventTable, row: int, until: float, ended: float) -> None:
     target = str(events.CMT[row])
     amount = float(events.AMT[row]) * float(events.F[row])
     duration = float(events.DUR[row])
@@ -58,7 +78,7 @@ def _add(sbml: libsbml.Model, events: EventTable, row: int, until: float) -> Non
         duration = amount / float(events.RATE[row])
     for repeat in range(int(events.ADDL[row]) + 1):
         time = float(events.TIME[row] + repeat * events.II[row])
-        if time >= until:
+        if time >= until or (time >= ended and events.EVID[row] != _SET):
             break
         name = f"dose_{row}_{repeat}"
         if events.EVID[row] == _SET:
@@ -66,9 +86,11 @@ def _add(sbml: libsbml.Model, events: EventTable, row: int, until: float) -> Non
             _event(sbml, f"set_{row}_{repeat}", time, target, f"{float(events.AMT[row])!r}")
         elif duration:
             rate = _input_rate(sbml, target)
-            time += float(events.LAG[row])
+            lag = float(events.LAG[row])
+            time += lag
             _event(sbml, name, time, rate, f"{rate} + {amount / duration!r}")
-            _event(sbml, f"{name}_end", time + duration, rate, f"{rate} - {amount / duration!r}")
+            stop = min(time + duration, ended + lag)
+            _event(sbml, f"{name}_end", stop, rate, f"{rate} - {amount / duration!r}")
         else:
             _event(sbml, name, time + float(events.LAG[row]), target, f"{target} + {amount!r}")
 
