@@ -85,13 +85,12 @@ def test_a_load_sets_the_mass_of_the_bacteria(made, write, tmp_path):
     np.testing.assert_allclose(profiles.loads, [1.0, 2.0, np.nan, 50.0])
     assert profiles.unfit[:3] == ("", "", "")
     assert "bacterial load of the profile outside 0.1" in profiles.unfit[3]
-    drawn = {"left_bacteria_untreated": np.array([5.0, 6.0, 7.0, 8.0, 9.0]), "illness": np.zeros(5)}
+    drawn = {"flora_bacteria_untreated": np.array([5.0, 6.0, 7.0, 8.0, 9.0]), "illness": np.zeros(5)}
     masses = profiles.masses(np.arange(5), drawn, model)
-    typical = dict(model.parameters.select("id", "value").iter_rows())["left_bacteria_untreated"]
-    np.testing.assert_allclose(
-        masses["left_bacteria_untreated"], [typical, 2 * typical, 7.0, 50 * typical, typical]
-    )
-    assert set(masses) == {"left_bacteria_untreated"}
+    typical = dict(model.parameters.select("id", "value").iter_rows())["flora_bacteria_untreated"]
+    expected = [typical, 2 * typical, 7.0, 50 * typical, typical]
+    np.testing.assert_allclose(masses["flora_bacteria_untreated"], expected)
+    assert set(masses) == {"flora_bacteria_untreated"}
 
 
 @pytest.mark.slow
@@ -105,5 +104,6 @@ def test_twice_the_load_is_twice_the_flora(made, write, tmp_path):
     built = cohort.build(model, None, 2, 1, program=program, profiles=profiles)
     assert not built.outcome.any()
     seen = program.evaluate(built.start, built.parameters)[:, program.outputs.index("flora_load")]
-    assert seen[0] == pytest.approx(1.0, rel=0.15)
+    transit = built.parameters["colonic_transit_untreated"][0] / program.defaults["colonic_transit_healthy"]
+    assert seen[0] == pytest.approx(transit ** program.defaults["bacteria_residence"], rel=0.15)
     assert seen[1] / seen[0] == pytest.approx(2.0, rel=1e-6)
