@@ -38,31 +38,46 @@ def archive(study, loaded, tmp_path_factory):
     return exchange.write_study(path, study, days=DAYS, model=loaded)
 
 
+def opened(archive):
+    """The entries of an archive as text, and the number of its person."""
+    with zipfile.ZipFile(archive) as file:
+        entries = {name: file.read(name).decode() for name in file.namelist()}
+    return entries, int(pl.read_csv(io.StringIO(entries["patient.tsv"]), separator="\t")["patient"][0])
+
+
 @pytest.fixture(scope="module")
 def entries(archive):
-    with zipfile.ZipFile(archive) as opened:
-        return {name: opened.read(name).decode() for name in opened.namelist()}
+    return opened(archive)[0]
 
 
-@pytest.fixture(scope="module")
-def person(entries):
-    return int(pl.read_csv(io.StringIO(entries["patient.tsv"]), separator="\t")["patient"][0])
+def replayed(course, program, hours):
+    """What the engine computes with small errors: a column for each output."""
+    start = np.array([[course.replay.start[name] for name in program.states]])
+    events = course.replay.events
+    run = program.ensemble(course.replay.parameters, n=1, start=start, events=events, rtol=1e-8)
+    values = run.advance(hours[-1], at=hours).values[0]
+    return pl.DataFrame(dict(zip(program.outputs, values.T, strict=True)))
 
 
-@pytest.fixture(scope="module")
-def lived(study, loaded, person):
-    """Each arm as the engine lives it, with small errors: outputs (hours, variables) and their names."""
-    program = engine.compile(loaded.sbml)
-    found = {}
-    for arm in study.arms:
-        course = trial.patient(study, person, arm, model=loaded)
-        start = np.array([[course.replay.start[name] for name in program.states]])
-        run = program.ensemble(
-            course.replay.parameters, n=1, start=start, events=course.replay.events, rtol=1e-8
+def by_copasi(text, names, hours):
+    """The same from the exported model, by COPASI."""
+    other = basico.load_model_from_string(text)
+    try:
+        frame = basico.run_time_course(
+            values=[0.0, *hours], method="lsoda", r_tol=1e-10, a_tol=1e-12, use_sbml_id=True, model=other
         )
-        values = run.advance(HOURS[-1], at=HOURS).values[0]
-        found[arm] = pl.DataFrame(dict(zip(program.outputs, values.T, strict=True))), course
-    return found
+    finally:
+        basico.remove_datamodel(other)
+    return frame[names].to_numpy()[1:]
+
+
+@pytest.fixture(scope="module")
+def lived(study, loaded, archive):
+    """Each arm as the engine lives it, and the course of the trial."""
+    program = engine.compile(loaded.sbml)
+    _, person = opened(archive)
+    courses = {arm: trial.patient(study, person, arm, model=loaded) for arm in study.arms}
+    return {arm: (replayed(course, program, HOURS), course) for arm, course in courses.items()}
 
 
 def agree(ours, theirs, allowed):
@@ -117,15 +132,31 @@ def test_the_replay_is_what_the_trial_lived(lived):
 @pytest.mark.parametrize("arm", ["naldemedine", "placebo"])
 def test_copasi_lives_the_same_treatment(entries, lived, loaded, arm):
     ours, _ = lived[arm]
-    other = basico.load_model_from_string(entries[f"{arm}.xml"])
-    try:
-        frame = basico.run_time_course(
-            values=[0.0, *HOURS], method="lsoda", r_tol=1e-10, a_tol=1e-12, use_sbml_id=True, model=other
-        )
-    finally:
-        basico.remove_datamodel(other)
     names = list(loaded.observables["id"])
-    assert agree(ours.select(names).to_numpy(), frame[names].to_numpy()[1:], 1e-5)
+    assert agree(ours.select(names).to_numpy(), by_copasi(entries[f"{arm}.xml"], names, HOURS), 1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "arm"),
+    [
+        ("fentanyl-mucositis", "fentanyl"),  # a patch
+        ("imanaka-2013", "tapentadol"),  # doses raised by pain, rescue doses
+        ("kamm-2011", "bisacodyl"),
+        ("fmt-tian-2017", "fmt"),
+    ],
+)
+def test_copasi_lives_other_kinds_of_treatment(name, arm, loaded, tmp_path):
+    days = 4
+    hours = np.arange(24 * days) + 0.5
+    study = trial.load_study(name)
+    archive = exchange.write_study(tmp_path / "study.omex", study, days=days, model=loaded)
+    entries, person = opened(archive)
+    course = trial.patient(study, person, arm, model=loaded)
+    ours = replayed(course, engine.compile(loaded.sbml), hours)
+    names = list(loaded.observables["id"])
+    theirs = by_copasi(entries[f"{arm}.xml"], names, hours)
+    assert agree(ours.select(names).to_numpy(), theirs, 1e-5)
 
 
 @pytest.mark.slow
