@@ -7,7 +7,7 @@ import pytest
 import scipy.integrate
 
 from opiome import engine
-from opiome.engine import _implicit, _sbml, _twin
+from opiome.engine import _implicit, _linear_system, _sbml, _twin
 from opiome.engine._tableaux import LARGE, ROW4W, default
 
 STAGES = ROW4W.stages
@@ -114,10 +114,23 @@ def crowd():
 
 def test_slow_rates_with_many_entries_are_explicit(sbml, crowd):
     system = _sbml.read(sbml(crowd)).system
-    kept = {system.states[i] for i in _implicit.implicit_rows(system)}
+    kept = {system.states[i] for i in _implicit.implicit_rows(system)[0]}
     assert kept == {"depot", "tissue", "fast"}
     small = _sbml.read(sbml("x = 1; y = 1; x' = -x*y; y' = -0.001*x*y")).system
-    assert _implicit.implicit_rows(small) == [0, 1]
+    assert _implicit.implicit_rows(small) == ([0, 1], 0.0)
+
+
+def test_weak_entries_leave_the_matrix(sbml, crowd):
+    """``probe`` moves at 30 per hour by itself and at 0.015 through ``s0``: the latter is left out."""
+    system = _sbml.read(sbml(crowd + "\nprobe = 1; probe' = 30*(1 + 0.0005*s0 - probe)")).system
+    part = _implicit.implicit_part(system, ROW4W.stages, _linear_system.build(system, ROW4W.stages))
+    rows, fastest = _implicit.implicit_rows(system)
+    everything = _linear_system.build(system, ROW4W.stages, rows)
+    at = {name: i for i, name in enumerate(system.states)}
+    assert fastest > 30
+    assert set(everything.entries) - set(part.entries) == {(at["probe"], at["s0"])}
+    # `tissue` starts at 0 and so has no size by which its entry could be judged
+    assert (at["tissue"], at["depot"]) in part.entries
 
 
 def test_a_matrix_without_slow_rates_gives_the_same_answer(sbml, crowd):

@@ -79,7 +79,7 @@ class Kernel:
         exec(compile(source.text(), f"<{program._name[:8]} as CUDA>", "exec"), space)  # noqa: S102 - our own text
         self.prepared = len(source.hoisted)
         sizes = (len(program.states), kernels.method.stages, len(kernels.lu.slot), len(program.outputs))
-        self._launch = _cuda_driver.build(space, kernels.method.order, sizes)
+        self._launch = _cuda_driver.build(space, kernels.method.order, sizes, narrow=kernels.narrow)
 
     def advance(
         self, run: Ensemble, until: float, at: Array, events: Window, *, slots: Integers, guard: Array

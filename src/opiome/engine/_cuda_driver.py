@@ -49,11 +49,15 @@ def blame(y, yn, top, absolute, guard, rtol):
     return STEP_BUDGET, slowest(y, yn)
 
 
-def build(functions: dict[str, Any], order: int, sizes: tuple[int, int, int, int]) -> Any:  # noqa: ANN401 - numba
-    """The kernel of a model: ``functions`` by name; ``sizes`` of states, stages, LU, outputs."""
+def build(functions: dict[str, Any], order: int, sizes: tuple[int, int, int, int], *, narrow: bool):
+    """The kernel of a model: ``functions`` by name; ``sizes`` of states, stages, LU, outputs.
+
+    ``narrow``: L and U are kept in single precision.
+    """
     prep, obs, step, dense = (functions[name] for name in ("prep", "obs", "step", "dense"))
     NS, NU, NL, NO = (max(1, size) for size in (sizes[0], sizes[0] * sizes[1], sizes[2], sizes[3]))
     n_states, n_out, power = sizes[0], sizes[3], -0.5 / order
+    kept = np.float32 if narrow else np.float64
 
     @cuda.jit
     def integrate(
@@ -97,7 +101,7 @@ def build(functions: dict[str, Any], order: int, sizes: tuple[int, int, int, int
         f = cuda.local.array(NS, np.float64)
         ft = cuda.local.array(NS, np.float64)
         u = cuda.local.array(NU, np.float64)
-        lu = cuda.local.array(NL, np.float64)
+        lu = cuda.local.array(NL, kept)
         out = cuda.local.array(NO, np.float64)
         par, known, inp = parameters[:, p], pre[:, p], rates[:, p]
         for i in range(n_states):

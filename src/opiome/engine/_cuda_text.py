@@ -76,11 +76,12 @@ class Scalar(Emitter):
         self.lines.append(f"{name} = {text}")
         return name
 
-    def load(self, base: str, row: int) -> str:
-        """An element of an array."""
-        return self.put(f"{base.strip('%')}[{row}]")
+    def load(self, base: str, row: int, *, narrow: bool = False) -> str:
+        """An element of an array, as a double."""
+        element = f"{base.strip('%')}[{row}]"
+        return self.put(f"float({element})" if narrow else element)
 
-    def store(self, value: str, base: str, row: int) -> None:
+    def store(self, value: str, base: str, row: int, *, narrow: bool = False) -> None:  # noqa: ARG002 - the array rounds
         """Set an element of an array."""
         self.lines.append(f"{base.strip('%')}[{row}] = {value}")
 
@@ -164,7 +165,7 @@ class Source:
     def _jacobian_lu(self, arguments: str) -> str:
         """f, f_t and the LU of the linear system (see the lanes' kernel of this name)."""
         e, g, lu, n = Scalar(self.graph, self.hoisted), self.graph, self.lu, self.states
-        entries, rates = self.kernels.entries, self.system.rates
+        entries, rates, narrow = self.kernels.entries, self.system.rates, self.kernels.narrow
         slopes = [] if self.kernels.autonomous else self.kernels.time_slopes
         e.plan([*entries.values(), *rates, *slopes])
         for i in lu.order:
@@ -180,11 +181,11 @@ class Source:
                     value = e.value(node)
                     row[j] = e.binary("fsub", row[j], value) if j == i else e.neg(value)
             for k in lu.lower[i]:
-                factor = e.binary("fmul", row[k], e.load("lu", lu.slot[k, k]))
+                factor = e.binary("fmul", row[k], e.load("lu", lu.slot[k, k], narrow=narrow))
                 e.store(factor, "lu", lu.slot[i, k])
                 minus = e.neg(factor)
                 for j in lu.upper[k]:
-                    above = e.load("lu", lu.slot[k, j])
+                    above = e.load("lu", lu.slot[k, j], narrow=narrow)
                     row[j] = e.fma(minus, above, row[j]) if j in row else e.binary("fmul", minus, above)
             e.store(f"recip({row[i]})", "lu", lu.slot[i, i])
             for j in lu.upper[i]:
@@ -194,16 +195,17 @@ class Source:
     def _solve(self) -> str:
         """Solve for the states in place; kept quantities have a zero right-hand side."""
         e, lu, n = Scalar(self.graph, self.hoisted), self.lu, self.states
+        narrow = self.kernels.narrow
         x: dict[int, str] = {}
         for forward in (True, False):
             for i in lu.order if forward else reversed(lu.order):
                 value = (e.load("x", i) if i < n else "") if forward else x[i]
                 for k in lu.lower[i] if forward else reversed(lu.upper[i]):
                     if x[k]:
-                        minus = e.neg(e.load("lu", lu.slot[i, k]))
+                        minus = e.neg(e.load("lu", lu.slot[i, k], narrow=narrow))
                         value = e.fma(minus, x[k], value) if value else e.binary("fmul", minus, x[k])
                 if value and not forward:
-                    value = e.binary("fmul", value, e.load("lu", lu.slot[i, i]))
+                    value = e.binary("fmul", value, e.load("lu", lu.slot[i, i], narrow=narrow))
                     if i < n:
                         e.store(value, "x", i)
                 x[i] = value

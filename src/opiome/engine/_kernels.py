@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from opiome.engine._derivatives import TIME, Derivatives
-from opiome.engine._implicit import implicit_rows
+from opiome.engine._implicit import implicit_part
 from opiome.engine._linear_system import LinearSystem, build
 from opiome.engine._vector import COMPARE, LANES, VECTOR, Body, Emitter, literal
 
@@ -36,7 +36,7 @@ class Layout:
     parameters: int
     prepared: int
     outputs: int
-    entries: int
+    entries: int  # of L and U, in rows of doubles
     stages: int
     autonomous: bool
 
@@ -62,8 +62,8 @@ class Kernels:
         self.pivot: dict[int, int] = {}  # the row of %lu that holds 1/pivot
         n = len(system.states)
         self.full = build(system, method.stages)
-        chosen = implicit_rows(system) if method.any_matrix else list(range(n))
-        self.linear = self.full if len(chosen) == n else build(system, method.stages, chosen)
+        self.linear = implicit_part(system, method.stages, self.full) if method.any_matrix else self.full
+        self.narrow = self.linear is not self.full  # L and U are kept in single precision
         self.entries, self.lu = self.linear.entries, self.linear.lu
         self.switches = self._switches()
         in_time = Derivatives(self.graph, n)
@@ -79,7 +79,7 @@ class Kernels:
             parameters=len(s.parameters) + len(s.derived),
             prepared=len(self.hoisted),
             outputs=len(s.outputs),
-            entries=len(self.lu.slot),
+            entries=-(-len(self.lu.slot) // (2 if self.narrow else 1)),
             stages=self.method.stages,
             autonomous=self.autonomous,
         )
@@ -90,8 +90,8 @@ class Kernels:
         arguments = "ptr noalias %t, ptr noalias %y, ptr noalias %par, ptr noalias %pre"
         parts = [
             self._columns("rhs", arguments, s.rates),
-            self._jacobian_lu(self.linear, rowwise=False),
-            self._solve(self.linear, stage=True),
+            self._jacobian_lu(self.linear, narrow=self.narrow),
+            self._solve(self.linear, stage=True, narrow=self.narrow),
             self._columns("obs", arguments, list(s.outputs.values())),
             self._columns("watch", arguments, self._conditions()),
             self._columns("affect", arguments, self._effects()),
@@ -167,11 +167,14 @@ class Kernels:
             e.store(e.value(node), "%pre", row)
         return _function("prep", "ptr noalias %par, ptr noalias %pre", e)
 
-    def _jacobian_lu(self, linear: LinearSystem, *, rowwise: bool) -> str:  # noqa: C901 - one loop of the algorithm
+    def _jacobian_lu(  # noqa: C901 - one loop of the algorithm
+        self, linear: LinearSystem, *, rowwise: bool = False, narrow: bool = False
+    ) -> str:
         """f, f_t and the LU of the linear system, row by row in pivot order.
 
         A state's row is D u - sum J u - sum F_z w = b, a kept quantity's is w - sum G_y u - sum G_z w = 0.
-        D is one row, or one row per state (``rowwise``).
+        D is one row, or one row per state (``rowwise``). ``narrow``: L and U are rounded to single precision,
+        which is one more matrix for a W-method, and half of what every solve reads.
         """
         e, s, g, lu = self._emitter(), self.system, self.graph, linear.lu
         n = len(s.states)
@@ -192,11 +195,15 @@ class Kernels:
                     value = e.value(node)
                     row[j] = e.binary("fsub", row[j], value) if j == i else e.neg(value)
             for k in lu.lower[i]:
-                factor = row[k] if self.unit[k] else e.binary("fmul", row[k], e.load("%lu", self.pivot[k]))
-                e.store(factor, "%lu", lu.slot[i, k])
+                factor = (
+                    row[k]
+                    if self.unit[k]
+                    else e.binary("fmul", row[k], e.load("%lu", self.pivot[k], narrow=narrow))
+                )
+                e.store(factor, "%lu", lu.slot[i, k], narrow=narrow)
                 minus = e.neg(factor)
                 for j in lu.upper[k]:
-                    above = e.load("%lu", lu.slot[k, j])
+                    above = e.load("%lu", lu.slot[k, j], narrow=narrow)
                     row[j] = e.fma(minus, above, row[j]) if j in row else e.binary("fmul", minus, above)
             self.unit[i] = row[i] == literal(1.0)
             self.pivot[i] = lu.slot[i, i]
@@ -204,13 +211,13 @@ class Kernels:
                 self.pivot[i] = alone
             elif not self.unit[i]:
                 alone = lu.slot[i, i] if row[i] == diagonal else alone
-                e.store(e.binary("fdiv", literal(1.0), row[i]), "%lu", lu.slot[i, i])
+                e.store(e.binary("fdiv", literal(1.0), row[i]), "%lu", lu.slot[i, i], narrow=narrow)
             for j in lu.upper[i]:
-                e.store(row[j], "%lu", lu.slot[i, j])
+                e.store(row[j], "%lu", lu.slot[i, j], narrow=narrow)
         arguments = ", ".join(f"ptr noalias %{a}" for a in ("t", "y", "par", "pre", "diag", "f", "ft", "lu"))
         return _function("jaclu", arguments, e)
 
-    def _solve(self, linear: LinearSystem, *, stage: bool) -> str:
+    def _solve(self, linear: LinearSystem, *, stage: bool, narrow: bool = False) -> str:
         """Solve for the states in place, for x or, in a stage of a step, for f + x / h.
 
         Kept quantities have a zero right-hand side and are not stored.
@@ -224,17 +231,17 @@ class Kernels:
                 value = e.fma(value, hinv, e.load("%f", i))
             for k in lu.lower[i]:
                 if x[k]:
-                    minus = e.neg(e.load("%lu", lu.slot[i, k]))
+                    minus = e.neg(e.load("%lu", lu.slot[i, k], narrow=narrow))
                     value = e.fma(minus, x[k], value) if value else e.binary("fmul", minus, x[k])
             x[i] = value
         for i in reversed(lu.order):
             value = x[i]
             for j in reversed(lu.upper[i]):  # those known longest first: no long chain waits for the newest
                 if x[j]:
-                    minus = e.neg(e.load("%lu", lu.slot[i, j]))
+                    minus = e.neg(e.load("%lu", lu.slot[i, j], narrow=narrow))
                     value = e.fma(minus, x[j], value) if value else e.binary("fmul", minus, x[j])
             if value and not self.unit[i]:
-                value = e.binary("fmul", value, e.load("%lu", self.pivot[i]))
+                value = e.binary("fmul", value, e.load("%lu", self.pivot[i], narrow=narrow))
             x[i] = value
             if i < n:
                 e.store(value, "%x", i)

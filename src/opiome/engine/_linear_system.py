@@ -60,9 +60,16 @@ def build(system: System, stages: int, rows: Sequence[int] | None = None) -> Lin
             for variable, node in slopes.row(root).items()
             if variable != TIME
         }
-        operations = sum(graph.level[node] == DYNAMIC for node in graph.order(entries.values()))
-        for candidates in CANDIDATES:
-            trial = LinearSystem(keep, entries, plan(n + len(keep), set(entries), candidates), operations)
-            if best is None or trial.cost(stages) < best.cost(stages):
-                best = trial
+        trial = plan_entries(system, stages, LinearSystem(keep, entries, plan(0, set()), 0))
+        if best is None or trial.cost(stages) < best.cost(stages):
+            best = trial
     return best or LinearSystem([], {}, plan(n, set()), 0)
+
+
+def plan_entries(system: System, stages: int, linear: LinearSystem) -> LinearSystem:
+    """The same unknowns and entries with the cheapest of a few elimination plans."""
+    graph, n = system.graph, len(system.states) + len(linear.kept)
+    operations = sum(graph.level[node] == DYNAMIC for node in graph.order(linear.entries.values()))
+    plans = [plan(n, set(linear.entries), candidates) for candidates in CANDIDATES]
+    trials = [LinearSystem(linear.kept, linear.entries, lu, operations) for lu in plans]
+    return min(trials, key=lambda trial: trial.cost(stages))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 LANES = 8
 VECTOR = "<8 x double>"
+NARROW = "<8 x float>"
 BITS = "<8 x i64>"
 MASK = "<8 x i1>"
 BLOCK = 600  # lines per basic block: keeps instruction selection linear in the size of the model
@@ -66,15 +67,20 @@ class Body:
         """Write an instruction without a result."""
         self.lines.append(f"  {text}")
 
-    def load(self, base: str, row: int) -> str:
-        """Load one row."""
-        p = self.put(f"getelementptr inbounds double, ptr {base}, i64 {LANES * row}")
-        return self.put(f"load {VECTOR}, ptr {p}, align 64")
+    def load(self, base: str, row: int, *, narrow: bool = False) -> str:
+        """Load one row; a ``narrow`` one is in single precision."""
+        kind, memory, bytes_ = ("float", NARROW, 32) if narrow else ("double", VECTOR, 64)
+        p = self.put(f"getelementptr inbounds {kind}, ptr {base}, i64 {LANES * row}")
+        value = self.put(f"load {memory}, ptr {p}, align {bytes_}")
+        return self.put(f"fpext {NARROW} {value} to {VECTOR}") if narrow else value
 
-    def store(self, value: str, base: str, row: int) -> None:
+    def store(self, value: str, base: str, row: int, *, narrow: bool = False) -> None:
         """Store one row."""
-        p = self.put(f"getelementptr inbounds double, ptr {base}, i64 {LANES * row}")
-        self.do(f"store {VECTOR} {value}, ptr {p}, align 64")
+        kind, memory, bytes_ = ("float", NARROW, 32) if narrow else ("double", VECTOR, 64)
+        p = self.put(f"getelementptr inbounds {kind}, ptr {base}, i64 {LANES * row}")
+        if narrow:
+            value = self.put(f"fptrunc {VECTOR} {value} to {NARROW}")
+        self.do(f"store {memory} {value}, ptr {p}, align {bytes_}")
 
     def binary(self, op: str, a: str, b: str) -> str:
         """fadd, fsub, fmul or fdiv."""
