@@ -31,7 +31,7 @@ def test_spoilt_numbers_are_written_again_and_nothing_else(folder):
     gut = folder / "parameters" / "gut.tsv"
     before = {file: file.read_text(encoding="utf-8") for file in (table, gut)}
     spoilt = before[table].splitlines(keepends=True)
-    wrong = ("left_water_start", "rectosigmoid_G2_limit", "amp_baseline")
+    wrong = ("left_water_start", "right_G2_limit", "amp_baseline")
     rows = [k for k, line in enumerate(spoilt) if line.startswith(wrong)]
     assert len(rows) == 3
     for k in rows:
