@@ -11,7 +11,7 @@ import pytest
 from scipy.stats import binom, norm
 
 from opiome.errors import CohortError, StudyError
-from opiome.trial import Answers, Twins, compare_designs, load_design, run
+from opiome.trial import Answers, Twins, compare_designs, load_design, load_study, run, shipped_studies
 from opiome.trial._compare import answered
 from opiome.trial._design_draws import Possible, draws, inclusion
 from opiome.trial._design_fields import Design, Uncertainty
@@ -69,6 +69,17 @@ def test_drawing_is_deterministic():
     assert drawn([arm], reference, 30, 100, seed=5) == drawn([arm], reference, 30, 100, seed=5)
 
 
+def test_arms_may_differ_in_size():
+    arm, reference = pools(2000)
+    even = drawn([arm], reference, [60, 60], 400, seed=6)
+    assert even == drawn([arm], reference, 60, 400, seed=6)
+    more = drawn([arm], reference, [60, 180], 400, seed=6)
+    assert more.rate > even.rate
+    assert more.effect_high - more.effect_low < even.effect_high - even.effect_low
+    null = drawn([reference], reference, [30, 120], 1000, seed=6, null=True)
+    assert null.low <= 0.05 <= null.high
+
+
 # -- files ------------------------------------------------------------------------------------------
 
 FILE = """
@@ -110,7 +121,22 @@ def test_a_file_that_can_be_read(tmp_path, model):
 def test_the_file_of_the_documentation(tmp_path, model):
     page = (Path(__file__).parents[2] / "docs" / "designs.md").read_text(encoding="utf-8")
     text = page.split("```yaml\n")[1].split("```")[0]
-    assert [one.label for one in load(tmp_path, text, model).design.candidates][2] == "two doses"
+    assert [one.label for one in load(tmp_path, text, model).design.candidates][2].startswith("two doses")
+
+
+def test_an_allocation_names_arms_of_the_candidate(tmp_path, model):
+    text = FILE.replace("- {label: as published}", "- {label: one, allocation: {placebo: 2, naldemedin: 1}}")
+    with pytest.raises(StudyError, match="did you mean 'naldemedine'"):
+        load(tmp_path, text, model)
+
+
+def test_a_study_and_a_design_point_to_each_other(tmp_path, model):
+    file = tmp_path / "design.yaml"
+    file.write_text(FILE, encoding="utf-8")
+    with pytest.raises(StudyError, match=r"is a design file, not a study.*opiome design"):
+        load_study(file, model)
+    with pytest.raises(StudyError, match=r"is a study, not a design file.*opiome run"):
+        load_design(shipped_studies()["compose-1"].file, model)
 
 
 WRONG = """

@@ -353,3 +353,15 @@ def test_rome_items_count_signs_in_more_than_a_quarter_of_movements():
     diary.counts["straining"][0, :2] = 1  # 2 of 7
     diary.counts["hard"][0, :1] = 1  # 1 of 7
     assert quantity(diary, "rome_items", slice(0, 7)).tolist() == [1.0, 6.0]
+
+
+def test_a_rate_per_week_waits_for_days_of_the_diary(tiny, study_of):
+    """One day with a movement is not seven movements a week."""
+    often = {"when": "bm_per_week >= 0", "every": "1 days", "over": "7 days", "reason": "r", "stop": "trial"}
+    left = ran(tiny, study_of, {"stop": [often]}).patients
+    days = left.filter(pl.col("reason") == "r")["followed_h"] / 24
+    assert days.min() == 4.0
+    soon = ran(tiny, study_of, {"stop": [often | {"over": "2 days"}]}).patients
+    assert (soon.filter(pl.col("reason") == "r")["followed_h"] / 24).min() == 2.0
+    pain = ran(tiny, study_of, {"stop": [often | {"when": "nrs >= 0"}]}).patients
+    assert (pain.filter(pl.col("reason") == "r")["followed_h"] / 24).min() == 1.0

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
 __all__ = ["Answers"]
@@ -42,3 +45,12 @@ class Answers:
             for name in ("event", "baseline", "visits", "stratum", "weights")
         }
         return replace(self, values=self.values[rows], **beside)
+
+    @classmethod
+    def join(cls, parts: Sequence[Answers]) -> Answers:
+        """The answers of several groups of patients, one under the other."""
+        beside: dict[str, Any] = {}
+        for name in ("event", "baseline", "visits", "stratum", "weights"):
+            known = [values for part in parts if (values := getattr(part, name)) is not None]
+            beside[name] = np.concatenate(known) if len(known) == len(parts) else None
+        return cls(parts[0].kind, np.concatenate([part.values for part in parts]), **beside)

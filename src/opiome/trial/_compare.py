@@ -12,6 +12,7 @@ from opiome.trial._analyses import ANALYSES, contrast, usual
 from opiome.trial._endpoints import answers, estimand
 from opiome.trial._multiplicity import adjusted
 from opiome.trial._statistics import estimate, predicted_difference, predictive
+from opiome.trial._survival import predicted_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from opiome.trial._endpoint_fields import Endpoint
     from opiome.trial._schema import Published, Study
 
-__all__ = ["PER_HOUR", "answered", "compare"]
+__all__ = ["PER_HOUR", "answered", "compare", "known_of", "tables"]
 
 PER_HOUR = {"h": 1.0, "days": 1 / 24, "weeks": 1 / 168, "months": 12 / (24 * 365.25)}
 """What a time in hours is multiplied by to have the unit of an endpoint."""
@@ -49,6 +50,14 @@ def compare(
         where patients stand for unlike numbers of people; ``p_adjusted`` is filled in where the study says
         how several tests are taken together.
     """
+    found = {endpoint.id: answered(endpoint, diaries, strata) for endpoint in study.endpoints}
+    return tables(study, found)
+
+
+def tables(
+    study: Study, answers_of: Mapping[str, Mapping[str, Answers]]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The same tables from the answers of each arm, by endpoint and arm."""
     import polars as pl
 
     published = {(item.endpoint, item.arm): item for item in study.published if item.against is None}
@@ -56,7 +65,7 @@ def compare(
     rows, contrasts = [], []
     reference = study.reference_arm
     for endpoint in study.endpoints:
-        found = answered(endpoint, diaries, strata)
+        found = answers_of[endpoint.id]
         for arm, answer in found.items():
             rows.append(_endpoint_row(study, endpoint, arm, answer, published.get((endpoint.id, arm))))
         contrasts += [
@@ -73,17 +82,26 @@ def answered(
     endpoint: Endpoint, diaries: Mapping[str, Diary], strata: Mapping[str, Sequence[str]] | None = None
 ) -> dict[str, Answers]:
     """The answers of every arm, with what the analysis needs to know of each patient."""
+    plain = {arm: answers(diary, endpoint) for arm, diary in diaries.items()}
+    return known_of(plain, {arm: diary.weights for arm, diary in diaries.items()}, strata)
+
+
+def known_of(
+    plain: Mapping[str, Answers],
+    weights: Mapping[str, NDArray[np.float64]],
+    strata: Mapping[str, Sequence[str]] | None = None,
+) -> dict[str, Answers]:
+    """Answers by arm with the stratum and the weight of each patient."""
     numbers = {
         name: k for k, name in enumerate(sorted({name for own in (strata or {}).values() for name in own}))
     }
-    even = all(_even(diary.weights) for diary in diaries.values())
+    even = all(_even(own) for own in weights.values())
     found = {}
-    for arm, diary in diaries.items():
+    for arm, own in plain.items():
         stratum = None
         if strata is not None and len(numbers) > 1:
             stratum = np.array([numbers[name] for name in strata[arm]], dtype=np.int64)
-        weights = None if even else diary.weights
-        found[arm] = replace(answers(diary, endpoint), stratum=stratum, weights=weights)
+        found[arm] = replace(own, stratum=stratum, weights=None if even else weights[arm])
     return found
 
 
@@ -234,7 +252,11 @@ def _difference(
         given or len(side.values)
         for given, side in zip((published.n, published.n_against), sides, strict=True)
     ]
-    low, high = (scale * limit for limit in predicted_difference(sides[0], sides[1], *sizes))
+    own = contrast(sides[0], sides[1], endpoint.analysis)
+    if own.measure == "hazard ratio":
+        scale, (low, high) = 1.0, predicted_ratio(sides[0], sides[1], *sizes)
+    else:
+        low, high = (scale * limit for limit in predicted_difference(sides[0], sides[1], *sizes))
     return {
         "published": published.value,
         "source": study.sources.get(published.source, published.source),
@@ -242,5 +264,5 @@ def _difference(
         "hit": low <= published.value <= high if math.isfinite(low) else None,
         "predictive_low": _known(low),
         "predictive_high": _known(high),
-        "error": _known(scale * contrast(sides[0], sides[1], endpoint.analysis).value - published.value),
+        "error": _known(scale * own.value - published.value),
     }

@@ -24,7 +24,7 @@ from opiome.trial._design_trials import BATCHES, drawn
 from opiome.trial._results import made
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from opiome.trial._design_file import LoadedDesign
     from opiome.trial._design_pool import Pool
     from opiome.trial._run import Progress
+    from opiome.trial._schema import Study
 
 __all__ = ["Designs", "compare_designs"]
 
@@ -47,7 +48,8 @@ class Designs:
         table: one row for each candidate and size: ``candidate label arms endpoint endpoint_label unit kind
             analysis measure duration_days patients_per_arm patients power power_low power_high opposite
             nominal type1 type1_low type1_high assurance assurance_low assurance_high effect effect_low
-            effect_high``. Rates are fractions; effects have the endpoint's unit (per cent for shares).
+            effect_high``. Rates are fractions; effects have the endpoint's unit (per cent for shares). Of
+            unequal arms ``patients_per_arm`` is what 'patients' says and ``arms`` tells the size of each.
         draws: one row for each draw of the model, candidate and size: ``draw candidate patients_per_arm power
             effect changed refused``; ``changed`` is the JSON of the parameters that differ.
         facts: hashes, seed, pool, replicates, people lost.
@@ -132,6 +134,21 @@ def _sizes(candidate: Candidate, loaded: LoadedDesign) -> tuple[int, ...]:
     return (published[0] if published else loaded.study.patients,)
 
 
+def _each(candidate: Candidate, study: Study, size: int) -> list[int]:
+    """Patients in each arm, the reference last."""
+    names = [*arms_of(candidate, study), study.reference_arm]
+    return [max(2, round(size * candidate.allocation.get(name, 1.0))) for name in names]
+
+
+def _told(candidate: Candidate, study: Study, each: Sequence[int]) -> str:
+    """The arms in words, with their sizes where these differ."""
+    labels = [arm.label for arm in arms_of(candidate, study).values()]
+    if len(set(each)) == 1:
+        return ", ".join(labels)
+    labels.append(study.arms[study.reference_arm].label)
+    return ", ".join(f"{label} ({n})" for label, n in zip(labels, each, strict=True))
+
+
 def _base_rows(
     loaded: LoadedDesign, base: Pool, progress: Progress | None
 ) -> tuple[list[dict[str, Any]], dict[int, tuple[float, ...]]]:
@@ -149,15 +166,16 @@ def _base_rows(
             if progress is not None:
                 progress("trials", len(rows), total)
             common: dict[str, Any] = {"analysis": endpoint.analysis, "alpha": design.alpha}
-            under = drawn(arms, reference, size, design.replicates, loaded.seed, **common)
-            null = drawn(arms, reference, size, design.replicates, loaded.seed, null=True, **common)
+            each = _each(candidate, study, size)
+            under = drawn(arms, reference, each, design.replicates, loaded.seed, **common)
+            null = drawn(arms, reference, each, design.replicates, loaded.seed, null=True, **common)
             toward[k] = under.toward
             scale = 1.0 if under.measure == "hazard ratio" else _scale(endpoint.unit, reference.kind)
             rows.append(
                 {
                     "candidate": k,
                     "label": candidate.label,
-                    "arms": ", ".join(arm.label for arm in arms_of(candidate, study).values()),
+                    "arms": _told(candidate, study, each),
                     "endpoint": endpoint.id,
                     "endpoint_label": endpoint.label,
                     "unit": endpoint.unit,
@@ -166,7 +184,7 @@ def _base_rows(
                     "measure": under.measure,
                     "duration_days": round(duration_of(candidate, study) / _DAY),
                     "patients_per_arm": size,
-                    "patients": size * (len(arms) + 1),
+                    "patients": sum(each),
                     "power": under.rate,
                     "power_low": under.low,
                     "power_high": under.high,
@@ -219,7 +237,7 @@ def _draw_rows(
                 found = drawn(
                     [answers[name] for name in arms_of(candidate, study)],
                     reference,
-                    size,
+                    _each(candidate, study, size),
                     replicates,
                     loaded.seed,
                     analysis=endpoint.analysis,

@@ -52,6 +52,8 @@ class Candidate(Part):
         None
     )
     """Patients per arm, one number or several; those of the study's publication or run when left out."""
+    allocation: dict[Identifier, Annotated[float, Field(gt=0, le=100)]] = Field(default_factory=dict)
+    """Patients of an arm (or the reference) for each that 'patients' says; 1 when left out."""
     duration: Duration | None = None
     """How long the arms are treated; as in the study when left out."""
     endpoint: Identifier | None = None

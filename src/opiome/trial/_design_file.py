@@ -71,7 +71,10 @@ def load_design(path: str | Path, model: Model | None = None) -> LoadedDesign:
     document = read_yaml(file)
     problems = list(document.problems)
     design, study = None, None
-    if isinstance(document.data, dict):
+    if isinstance(document.data, dict) and "arms" in document.data and "candidates" not in document.data:
+        what, remedy = "is a study, not a design file", f"run it with 'opiome run {file}'"
+        problems.append(Problem(what, file=file, line=1, remedy=remedy))
+    elif isinstance(document.data, dict):
         try:
             design = Design.model_validate(document.data)
         except ValidationError as error:
@@ -131,6 +134,7 @@ def _checks(design: Design, study: Study, model: Model) -> Found:
         if candidate.label in labels[:i]:
             problem = Problem(f"the candidate '{candidate.label}' is given twice", remedy="rename one")
             yield (*path, "label"), problem
+        yield from _allocation(candidate, study, path)
         wrong = list(_arms(candidate, study, model, path))
         yield from wrong or _together(candidate, study, model, path)
         known = [endpoint.id for endpoint in study.endpoints]
@@ -179,6 +183,22 @@ def _arms(candidate: Candidate, study: Study, model: Model, path: Steps) -> Foun
             if dosing.is_open or dosing.as_needed:
                 problem = Problem(f"'{text}' has no dose or time", expected="such as '0.2 mg daily'")
                 yield (*here, k), problem
+
+
+def _allocation(candidate: Candidate, study: Study, path: Steps) -> Found:
+    """Arms of the allocation that the candidate does not have."""
+    names = [*(candidate.arms or [n for n in study.arms if n != study.reference_arm]), study.reference_arm]
+    for name in candidate.allocation:
+        if name not in names:
+            near = nearest(name, names)
+            yield (
+                (*path, "allocation", name),
+                Problem(
+                    f"the candidate has no arm '{name}'",
+                    expected=f"one of {', '.join(names)}",
+                    remedy=f"did you mean '{near}'?" if near else None,
+                ),
+            )
 
 
 def _together(candidate: Candidate, study: Study, model: Model, path: Steps) -> Found:

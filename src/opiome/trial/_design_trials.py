@@ -18,6 +18,8 @@ from opiome.trial._analyses import contrast
 from opiome.trial._multiplicity import adjusted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from opiome.trial._answers import Answers
@@ -54,7 +56,7 @@ class Trials:
 def drawn(
     arms: list[Answers],
     reference: Answers,
-    patients: int,
+    patients: int | Sequence[int],
     replicates: int,
     seed: int,
     *,
@@ -68,7 +70,7 @@ def drawn(
     Args:
         arms: the answers of the pool in each arm that is compared with the reference.
         reference: the answers of the pool in the reference arm.
-        patients: patients in every arm of the trial.
+        patients: patients in every arm of the trial, or in each of them, the reference last.
         replicates: how many trials; at least :data:`BATCHES`.
         seed: of the drawing.
         analysis: how arms are compared; the usual way when left out.
@@ -77,6 +79,7 @@ def drawn(
         toward: the direction that counts; that of the pool when left out.
     """
     sides = [reference] * len(arms) if null else arms
+    sizes = [patients] * (len(arms) + 1) if isinstance(patients, int) else list(patients)
     whole_pool = [contrast(side, reference, analysis) for side in sides]
     none = _NO_DIFFERENCE.get(whole_pool[0].measure, 0.0)
     signs = toward or tuple(math.copysign(1.0, one.value - none) for one in whole_pool)
@@ -84,7 +87,8 @@ def drawn(
     batch = np.arange(replicates) * BATCHES // replicates
     for r in range(replicates):
         trial = [
-            _sample(side, patients, seed, (r, int(batch[r]), k)) for k, side in enumerate([*sides, reference])
+            _sample(side, size, seed, (r, int(batch[r]), k))
+            for k, (side, size) in enumerate(zip([*sides, reference], sizes, strict=True))
         ]
         found = [contrast(side, trial[-1], analysis) for side in trial[:-1]]
         p = adjusted({str(k): one.p for k, one in enumerate(found)}, "holm")

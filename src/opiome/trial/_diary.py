@@ -196,6 +196,17 @@ class Diary:
         np.add.at(self.bristol[:, column], row, moves.bristol.astype(np.int16))
         return moves
 
+    def lengthened(self, days: int) -> Diary:
+        """A diary of the run-in with room for the treatment, which everybody begins."""
+        found = Diary.blank(self.patients, self.lead, days)
+        for name in ("bristol", "rescue", "nrs", "recorded", "rotations"):
+            getattr(found, name)[:, : self.lead] = getattr(self, name)
+        for old, new in ((self.counts, found.counts), (self.daily, found.daily)):
+            for name, values in old.items():
+                new[name][:, : self.lead] = values
+        found.movements, found.weights = self.movements, self.weights
+        return found
+
     def take(self, rows: NDArray[np.intp]) -> Diary:
         """The diaries of some rows (positions, each at most once), in that order."""
         place = np.full(len(self), -1, dtype=np.intp)

@@ -38,7 +38,7 @@ class Group:
 
     Attributes:
         patients: patient numbers, shape (n,).
-        diary: their diaries, of the whole length of the trial.
+        diary: their diaries, of the run-in until :meth:`lengthen`.
         means: daily means of the recorded observables, NaN once a patient has left; shape (m, days, k), where
             the first m patients are those of whom they are kept. ``days`` are those of the run-in until
             :meth:`lengthen`.
@@ -53,22 +53,22 @@ class Group:
     bowel: Bowel | None = None
 
     @classmethod
-    def arrive(cls, patients: NDArray[np.int64], lead: int, days: int, observables: int) -> Group:
+    def arrive(cls, patients: NDArray[np.int64], lead: int, observables: int) -> Group:
         """Patients at the start of the run-in."""
         return cls(
             patients=patients,
-            diary=Diary.blank(patients, lead, days),
+            diary=Diary.blank(patients, lead, lead),
             means=np.full((len(patients), lead, observables), np.nan, dtype=np.float32),
             present=np.ones(len(patients), dtype=bool),
         )
 
-    def lengthen(self) -> None:
-        """Make room for the means of everybody on all days of the diary."""
+    def lengthen(self, days: int) -> None:
+        """Make room for so many days in the diary, and for the means of everybody on all of them."""
         kept, lead, observables = self.means.shape
-        shape = (*self.diary.recorded.shape, observables)
-        means = np.full(shape, np.nan, dtype=np.float32)
+        means = np.full((len(self.patients), days, observables), np.nan, dtype=np.float32)
         means[:kept, :lead] = self.means
         self.means = means
+        self.diary = self.diary.lengthened(days)
 
     def keep_means(self, patients: int) -> None:
         """Forget the means of all but the first so many patients."""

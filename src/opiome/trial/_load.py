@@ -92,6 +92,9 @@ def read_study(path: Path, model: Model | None = None) -> tuple[Study | None, li
         what = "is empty" if document.data is None else "is not a study"
         expected = "a mapping that begins with 'opiome: 1'"
         return None, [*problems, Problem(what, file=path, line=1, expected=expected)]
+    if "candidates" in document.data and "arms" not in document.data:
+        what, remedy = "is a design file, not a study", f"compare its candidates with 'opiome design {path}'"
+        return None, [*problems, Problem(what, file=path, line=1, remedy=remedy)]
     study: Study | None = None
     try:
         study = Study.model_validate(document.data, context={"folder": path.parent})

@@ -108,7 +108,7 @@ def patient(
     )
     taking = setting.therapy.draw(cohort.ids)
     cohort = weighted(study, cohort, taking.ome)
-    group = Group.arrive(cohort.ids, setting.lead, setting.days, len(setting.watch.names))
+    group = Group.arrive(cohort.ids, setting.lead, len(setting.watch.names))
     hours: list[NDArray[np.float64]] = []
     if cohort.outcome[0]:
         raise _lost(study, number, f"has no untreated steady state ({cohort.reasons[0]})")

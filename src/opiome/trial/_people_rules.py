@@ -52,6 +52,25 @@ def _names(study: Study, known: list[str]) -> Found:
             yield ("strata", i), unknown(condition.quantity, at_entry, "covariate or diary quantity")
         if condition in study.strata[:i]:
             yield ("strata", i), Problem(f"'{condition}' is given twice", remedy="leave one out")
+    yield from _indication(study, at_entry)
+
+
+def _indication(study: Study, at_entry: list[str]) -> Found:
+    given = study.indication
+    if given is None:
+        return
+    if given.arm not in study.arms:
+        yield ("indication", "arm"), unknown(given.arm, list(study.arms), "arm")
+    if len(study.arms) != 2:  # noqa: PLR2004  # given or not given
+        message = f"the study has {len(study.arms)} arms; an indication decides between two"
+        yield ("indication",), Problem(message, expected="the arm that is given and the other")
+    if study.strata:
+        message = "strata are of a randomisation, and an indication stands in its place"
+        yield ("strata",), Problem(message, remedy="leave one of the two out")
+    for i, item in enumerate(given.odds):
+        name = item.when.quantity
+        if name not in at_entry:
+            yield ("indication", "odds", i, "when"), unknown(name, at_entry, "covariate or diary quantity")
 
 
 def _spreads(study: Study, model: Model) -> Found:

@@ -14,7 +14,7 @@ import numpy as np
 
 from opiome import regimen, streams
 from opiome.trial._courses import Courses
-from opiome.trial._quantities import quantity
+from opiome.trial._quantities import diary_days, quantity
 from opiome.trial._slots import OpioidSlots
 from opiome.trial._timeline import after, thinned
 
@@ -36,6 +36,7 @@ __all__ = ["Line", "Prescribed", "Protocol", "prescribe"]
 
 _DAY = 24.0
 _MOST_EPISODES = 24
+_LEAST_DAYS = 4  # of the diary, to judge a rate per week; as in COMPOSE's rule of the positive week
 
 
 @dataclass
@@ -218,7 +219,11 @@ class Protocol:
 
     def _met(self, rule: DiaryRule, test: Condition, diary: Diary, column: int) -> NDArray[np.bool_]:
         days = max(round(rule.over / _DAY), 1)
-        return test.mask(quantity(diary, test.quantity, slice(max(column - days, diary.lead), column)))
+        columns = slice(max(column - days, diary.lead), column)
+        met = test.mask(quantity(diary, test.quantity, columns))
+        if test.quantity.endswith("_per_week"):  # a day or two say little of a week
+            met &= diary_days(diary, columns) >= min(days, _LEAST_DAYS)
+        return met
 
     def _stop(self, rule: StoppingRule, group: Group, column: int) -> None:
         diary = group.diary

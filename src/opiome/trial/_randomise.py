@@ -1,4 +1,4 @@
-"""Randomisation: permuted blocks in the order of entry, from the study's seed."""
+"""Who gets which arm: permuted blocks in the order of entry, or the indication where nobody is randomised."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from opiome.trial._fields import Condition
     from opiome.trial._schema import Study
     from opiome.trial._screen import Accepted
 
-__all__ = ["arm_sizes", "randomise", "strata"]
+__all__ = ["allocate", "arm_sizes", "randomise", "strata"]
 
 
 def arm_sizes(allocation: Mapping[str, float], patients: int) -> dict[str, int]:
@@ -32,14 +33,36 @@ def strata(study: Study, accepted: Accepted) -> list[str]:
     """
     if not study.strata:
         return [""] * len(accepted)
-    known = {**accepted.cohort.codes, "ome": accepted.taking.ome}
-    run_in = slice(0, accepted.group.diary.lead)
-    parts = []
-    for test in study.strata:
-        name = test.quantity
-        values = known[name] if name in known else quantity(accepted.group.diary, name, run_in)
-        parts.append([str(test) if met else f"not {test}" for met in test.mask(values)])
+    parts = [[str(test) if met else f"not {test}" for met in _met(test, accepted)] for test in study.strata]
     return [", ".join(words) for words in zip(*parts, strict=True)]
+
+
+def _met(test: Condition, accepted: Accepted) -> NDArray[np.bool_]:
+    """Who meets a condition on what is known at randomisation, shape (n,)."""
+    known, name = {**accepted.cohort.codes, "ome": accepted.taking.ome}, test.quantity
+    if name in known:
+        return test.mask(known[name])
+    return test.mask(quantity(accepted.group.diary, name, slice(0, accepted.group.diary.lead)))
+
+
+def allocate(
+    study: Study, accepted: Accepted, patients: int, seed: int, stratum: Sequence[str], *, trial: int = 0
+) -> NDArray[np.intp]:
+    """The arm (position in the study) of each patient: dealt, or as the study's indication has it.
+
+    ``patients`` for each unit of allocation; an indication deals the sum of all arms as it comes, from one
+    number of chance for each patient.
+    """
+    indication = study.indication
+    if indication is None:
+        allocation = {name: arm.allocation for name, arm in study.arms.items()}
+        return randomise(allocation, patients, seed, stratum, trial)
+    odds = np.full(len(accepted), indication.share / (1.0 - indication.share))
+    for item in indication.odds:
+        odds *= np.where(_met(item.when, accepted), item.times, 1.0)
+    chosen = list(study.arms).index(indication.arm)
+    u = streams.uniform(seed, "indication", accepted.cohort.ids, trial)
+    return np.where(u < odds / (1.0 + odds), chosen, 1 - chosen).astype(np.intp)
 
 
 def randomise(

@@ -91,13 +91,16 @@ def never_met(study: Study) -> Found:
         if test.quantity in _FROM_RANDOMISATION:
             what = f"'{test.quantity}' is not known before randomisation"
             yield ("population", "entry", i), Problem(what, expected=_AT_ENTRY)
-    for i, test in enumerate(study.strata):
+    odds = study.indication.odds if study.indication else ()
+    at_entry: list[tuple[Steps, Condition]] = [(("strata", i), test) for i, test in enumerate(study.strata)]
+    at_entry += [(("indication", "odds", i, "when"), item.when) for i, item in enumerate(odds)]
+    for path, test in at_entry:
         if test.quantity in _FROM_RANDOMISATION - {"ome"}:
             what = f"'{test.quantity}' is not known before randomisation"
-            yield ("strata", i), Problem(what, expected="a covariate, 'ome' or an item of the run-in diary")
+            yield path, Problem(what, expected="a covariate, 'ome' or an item of the run-in diary")
         elif test.quantity == "ome" and study.background.opioid is None:
             what = "'ome' is the dose of the background opioid, and there is none"
-            yield ("strata", i), Problem(what, remedy="leave the stratum out")
+            yield path, Problem(what, remedy="leave the condition out")
     steps = study.rules.titration.steps if study.rules.titration else ()
     for i, step in enumerate(steps):
         before = next((one for one in steps[:i] if _holds_wherever(one.when, step.when)), None)

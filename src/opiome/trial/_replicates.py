@@ -10,7 +10,7 @@ import numpy as np
 from opiome.errors import Problem, StudyError
 from opiome.trial._compare import compare
 from opiome.trial._diary import Diary
-from opiome.trial._randomise import arm_sizes, randomise, strata
+from opiome.trial._randomise import allocate, arm_sizes, strata
 from opiome.trial._run import check_arms, check_weights
 from opiome.trial._screen import Accepted, screen_together
 from opiome.trial._setting import QUICK, settle
@@ -92,13 +92,12 @@ def replicates(
 def _batch(setting: Setting, trials: Sequence[int], count: int, needed: int) -> Iterator[Replicate]:
     """Some trials side by side."""
     study = setting.study
-    allocation = {name: arm.allocation for name, arm in study.arms.items()}
     found = screen_together(setting, needed, trials, lambda _: None)
     named, dealt = [], []
     for number, accepted in zip(trials, found, strict=True):
         check_weights(study, accepted)
         named.append(np.array(strata(study, accepted), dtype=object))
-        dealt.append(randomise(allocation, count, setting.seed, named[-1].tolist(), number))
+        dealt.append(allocate(study, accepted, count, setting.seed, named[-1].tolist(), trial=number))
         check_arms(study, dealt[-1], named[-1].tolist())
     everybody, trial_of = Accepted.join(found), np.repeat(np.arange(len(trials)), needed)
     arm_of, stratum = np.concatenate(dealt), np.concatenate(named)

@@ -21,13 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from opiome.model import Model
+    from opiome.trial._endpoint_fields import Endpoint
     from opiome.trial._fields import Condition
-    from opiome.trial._schema import Study
+    from opiome.trial._schema import Published, Study
     from opiome.trial._yaml import Document, Steps
 
     Found = Iterator[tuple[Steps, Problem]]
 
 __all__ = ["arm_problems", "check"]
+
+_RATIO = "ratio"
 
 
 def check(study: Study | None, document: Document, model: Model | None) -> list[Problem]:
@@ -141,12 +144,9 @@ def _published(study: Study) -> Found:
         path: Steps = ("published", i)
         if result.endpoint not in endpoints:
             yield (*path, "endpoint"), unknown(result.endpoint, endpoints, "endpoint")
-        elif result.unit != endpoints[result.endpoint].unit:
-            unit = endpoints[result.endpoint].unit
-            yield (
-                (*path, "unit"),
-                Problem(f"'{result.unit}' is not the endpoint's unit", expected=f"'{unit}'"),
-            )
+        elif result.unit != (unit := _unit(result, endpoints[result.endpoint])):
+            of = "the endpoint's unit" if unit != _RATIO else "the unit of a hazard ratio"
+            yield (*path, "unit"), Problem(f"'{result.unit}' is not {of}", expected=f"'{unit}'")
         elif (
             result.against is None
             and result.unit == "%"
@@ -169,6 +169,11 @@ def _published(study: Study) -> Found:
                 (*path, "value"),
                 Problem("the interval does not hold the value", expected="low <= value <= high"),
             )
+
+
+def _unit(result: Published, endpoint: Endpoint) -> str:
+    """The unit of a published value: that of the endpoint, but a hazard ratio has none."""
+    return _RATIO if result.against is not None and endpoint.analysis == "cox" else endpoint.unit
 
 
 def _reference(study: Study) -> Found:

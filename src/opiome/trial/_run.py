@@ -12,14 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from opiome.errors import CohortError, Problem, StudyError
-from opiome.trial._compare import compare
-from opiome.trial._diary import DAYS
-from opiome.trial._live import Group
-from opiome.trial._randomise import arm_sizes, randomise, strata
-from opiome.trial._results import Results
+from opiome.trial._collect import Collected
+from opiome.trial._compare import tables
+from opiome.trial._randomise import allocate, arm_sizes, strata
 from opiome.trial._screen import Accepted, screen
 from opiome.trial._setting import Setting, settle
-from opiome.trial._summaries import bands, node_changes, patient_rows
 from opiome.trial._treat import treat
 
 if TYPE_CHECKING:
@@ -28,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from opiome.model import Model
-    from opiome.trial._diary import Diary
+    from opiome.trial._results import Results
     from opiome.trial._schema import Study
 
 __all__ = ["Progress", "check_arms", "check_weights", "run"]
@@ -96,14 +93,13 @@ def run(
         accepted = screen(setting, needed, lambda found: tell("screening", found, needed))
     check_weights(study, accepted)
     stratum = strata(study, accepted)
-    arm_of = None if twins else randomise(allocation, count, setting.seed, stratum)
+    arm_of = None if twins else allocate(study, accepted, count, setting.seed, stratum)
     check_arms(study, arm_of, stratum)
     done, total = 0, sum(sizes.values()) * (setting.days - setting.lead)
-    collected = _Collected(setting, stratum)
+    collected = Collected(setting, stratum)
     with clock.phase("treatment"):
         for k, arm in enumerate(study.arms):
             members = np.arange(needed) if arm_of is None else np.flatnonzero(arm_of == k)
-            parts = []
             for start in range(0, len(members), setting.chunk):
                 rows = members[start : start + setting.chunk]
 
@@ -112,11 +108,11 @@ def run(
                     done += size
                     tell("treatment", done, total)
 
-                parts.append(treat(setting, accepted, rows, arm, day_done=day_done))
-            collected.add(arm, accepted, members, parts)
+                collected.add(arm, accepted, rows, treat(setting, accepted, rows, arm, day_done=day_done))
+            collected.finish(arm, accepted)
     with clock.phase("endpoints"):
         tell("endpoints", 0, 1)
-        endpoints, contrasts = compare(study, collected.diaries, collected.strata)
+        endpoints, contrasts = tables(study, collected.answers)
         tell("endpoints", 1, 1)
     manifest = _manifest(setting, accepted, collected, twins=twins) | {"seconds": clock.seconds}
     return collected.results(manifest, endpoints, contrasts)
@@ -143,102 +139,31 @@ def check_weights(study: Study, accepted: Accepted) -> None:
 
 
 def check_arms(study: Study, arm_of: NDArray[np.intp] | None, stratum: list[str]) -> None:
-    """Refuse a randomisation in strata that leaves an arm without patients."""
+    """Refuse a randomisation in strata, or an indication, that leaves an arm without patients."""
     empty = [] if arm_of is None else [a for k, a in enumerate(study.arms) if not (arm_of == k).any()]
-    if empty:
-        raise StudyError(
-            Problem(
-                f"nobody was randomised to {', '.join(empty)}: {len(stratum)} patients in"
-                f" {len(set(stratum))} strata",
-                file=study.name,
-                field="strata",
-                expected="several patients for each arm in every stratum",
-                remedy="ask for more patients or use fewer strata",
-            )
+    if not empty:
+        return
+    message = f"nobody is in {', '.join(empty)}: {len(stratum)} patients"
+    if study.indication:
+        problem = Problem(
+            message,
+            file=study.name,
+            field="indication",
+            expected="several patients for each arm",
+            remedy="ask for more patients or bring the odds closer together",
         )
-
-
-class _Collected:
-    """The tables as arms are added to them."""
-
-    def __init__(self, setting: Setting, stratum: list[str]) -> None:
-        self.setting = setting
-        self.stratum = np.array(stratum, dtype=object)
-        self.diaries: dict[str, Diary] = {}
-        self.failed: dict[str, int] = {}
-        self._tables: dict[str, list[Any]] = {"patients": [], "bands": [], "diary": [], "movements": []}
-        self._nodes: list[dict[str, object]] = []
-
-    def add(
-        self,
-        arm: str,
-        accepted: Accepted,
-        members: NDArray[np.intp],
-        parts: list[tuple[Group, NDArray[np.int64]]],
-    ) -> None:
-        """Add an arm. Patients whose integration failed stay in ``patients`` and are in no other table."""
-        from opiome.engine import Outcome
-
-        setting = self.setting
-        group = Group.join([part for part, _ in parts])
-        outcome = np.concatenate([codes for _, codes in parts])
-        well = np.flatnonzero(outcome == 0)
-        self.failed[arm] = len(outcome) - len(well)
-        cohort = accepted.cohort.take(members)
-        end = _DAY * (setting.days - setting.lead)
-        columns = {
-            "screened_attempts": accepted.attempts[members],
-            "ome": accepted.taking.ome[members],
-            "followed_h": group.diary.followed,
-            "completed": group.diary.followed >= end,
-            "represents": cohort.weights,
-            "stratum": self.stratum[members],
-            "reason": group.diary.reason,
-            "stop_reason": group.diary.stop_reason,
-            **{name: getattr(group.diary, name) for name in DAYS},
-        }
-        words = setting.therapy.label(accepted.taking.take(members))
-        names = [Outcome(int(code)).name for code in outcome]
-        self._tables["patients"].append(patient_rows(arm, cohort, words, columns, names))
-        group, cohort = group.take(well), cohort.take(well)
-        self.diaries[arm] = group.diary
-        self._tables["diary"].append(group.diary.frame(arm))
-        self._tables["movements"].append(group.diary.movement_frame(arm))
-        self._tables["bands"].append(bands(arm, group.means, setting.watch.names, setting.lead))
-        nodes = dict(zip(setting.model.nodes["id"], setting.model.nodes["observable"], strict=True))
-        self._nodes += node_changes(
-            arm,
-            nodes,
-            group.means,
-            untreated=setting.watch.untreated(setting.program, cohort.take(np.arange(len(group.means)))),
-            outputs=setting.watch.names,
-            lead=setting.lead,
+    else:
+        problem = Problem(
+            f"{message} in {len(set(stratum))} strata",
+            file=study.name,
+            field="strata",
+            expected="several patients for each arm in every stratum",
+            remedy="ask for more patients or use fewer strata",
         )
-
-    @property
-    def strata(self) -> dict[str, list[str]] | None:
-        """The stratum of each patient in ``diaries``, by arm; None without strata."""
-        tables = {table["arm"][0]: table for table in self._tables["patients"] if len(table)}
-        if any("stratum" not in table.columns for table in tables.values()):
-            return None
-        return {
-            arm: table.filter(table["outcome"] == "OK")["stratum"].to_list() for arm, table in tables.items()
-        }
-
-    def results(self, manifest: dict[str, Any], endpoints: Any, contrasts: Any) -> Results:  # noqa: ANN401
-        """All tables together."""
-        import polars as pl
-
-        tables = {name: pl.concat(parts) for name, parts in self._tables.items()}
-        text = dict.fromkeys(("arm", "node", "observable"), pl.String())
-        nodes = pl.DataFrame(
-            self._nodes, schema={**text, "change": pl.Float64, "change_untreated": pl.Float64}
-        )
-        tables["patients"] = tables["patients"].with_columns(pl.col("ome", *DAYS).fill_nan(None))
-        return Results(manifest, endpoints=endpoints, contrasts=contrasts, nodes=nodes, **tables)
+    raise StudyError(problem)
 
 
-def _manifest(setting: Setting, accepted: Accepted, collected: _Collected, *, twins: bool) -> dict[str, Any]:
+def _manifest(setting: Setting, accepted: Accepted, collected: Collected, *, twins: bool) -> dict[str, Any]:
     study = setting.study
     text = study.model_dump_json()
     return {
@@ -262,7 +187,7 @@ def _manifest(setting: Setting, accepted: Accepted, collected: _Collected, *, tw
             "effective": round(accepted.cohort.effective_size, 3),
             "excluded": dict(sorted(accepted.reasons.items())),
             "failed": collected.failed,
-            "per_arm": {arm: len(diary) for arm, diary in collected.diaries.items()},
+            "per_arm": collected.well,
         },
         "nonspecific_effect": setting.nonspecific_effect,
     }

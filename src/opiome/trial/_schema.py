@@ -177,6 +177,31 @@ class Arm(Part):
     """Whether the background therapy goes on."""
 
 
+class Odds(Part):
+    """A condition and what it does to the odds of being given a treatment."""
+
+    when: Test
+    """Who: a condition on a covariate, on 'ome' or on the run-in diary."""
+    times: Annotated[float, Field(gt=0)]
+    """Their odds are multiplied by this."""
+
+
+class Indication(Part):
+    """Who is given what, where nobody is randomised: a treatment follows from the patient.
+
+    Whatever else the same patients have in common (more pain, more tumour, less strength) then lies between
+    the arms, as it does in a cohort that was observed. The two arms of the same study with every patient in
+    both (twins), or without this part, differ by the treatment only.
+    """
+
+    arm: Identifier
+    """The arm of those who are given the treatment; the other arm is everybody else."""
+    share: Annotated[float, Field(gt=0, lt=1)]
+    """Its share among patients to whom no condition applies."""
+    odds: Annotated[tuple[Odds, ...], Field(min_length=1)]
+    """What raises or lowers the odds; conditions multiply."""
+
+
 class Treatment(Part):
     """From randomisation to the end."""
 
@@ -283,6 +308,8 @@ class Study(Part):
     treatment: Treatment
     strata: tuple[Test, ...] = ()
     """Randomisation is balanced within these conditions (on covariates, 'ome' or the run-in diary)."""
+    indication: Indication | None = None
+    """For a cohort that was observed: who is given what. Patients are randomised when left out."""
     visits: tuple[Duration, ...] = ()
     """When patients are seen, counted from randomisation."""
     rules: Rules = Rules()

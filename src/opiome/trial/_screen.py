@@ -36,6 +36,7 @@ _SPARE = 1.15  # candidates simulated beyond those that the rate so far calls fo
 _LEAST = 32
 PICTURED = 2000
 """Observables are kept day by day of the first so many patients for each arm; bands are drawn from them."""
+_MOST_BYTES, _BYTES = 200_000_000, 4  # of observables in all: fewer patients where trials are long
 
 
 @dataclass
@@ -148,7 +149,7 @@ def screen_together(
     """
     _check_criteria(setting)
     limit = _limit(setting, needed)
-    pictured = PICTURED * len(setting.study.arms)
+    pictured = _pictured(setting)
     searches = [_Search(k * limit) for k in trials]
     while unfinished := [search for search in searches if search.found < needed]:
         found = _try(setting, [search.next(setting, needed, limit) for search in unfinished])
@@ -156,6 +157,12 @@ def screen_together(
             search.add(tried, pictured)
         progress(sum(min(search.found, needed) for search in searches))
     return [_first(search.tried, needed) for search in searches]
+
+
+def _pictured(setting: Setting) -> int:
+    """Of how many patients observables are kept."""
+    each = _BYTES * setting.days * max(len(setting.watch.names), 1)
+    return min(PICTURED * len(setting.study.arms), _MOST_BYTES // each)
 
 
 def _limit(setting: Setting, needed: int) -> int:
@@ -182,7 +189,7 @@ def _try(setting: Setting, spans: Sequence[tuple[int, int]]) -> list[_Tried]:
     alive = [one for one in candidates if len(one.cohort)] or candidates[:1]
     cohort = Cohort.join([one.cohort for one in alive])
     taking = Taking.join([one.taking for one in alive])
-    group = Group.arrive(cohort.ids, setting.lead, setting.days, len(setting.watch.names))
+    group = Group.arrive(cohort.ids, setting.lead, len(setting.watch.names))
     states, verdict = cohort.start, []
     if len(cohort):
         run = through_run_in(setting, cohort, taking, group)

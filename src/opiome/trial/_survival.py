@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["cox", "kaplan_meier", "log_rank", "median", "reaches", "stratified_log_rank"]
+__all__ = ["cox", "kaplan_meier", "log_rank", "median", "predicted_ratio", "reaches", "stratified_log_rank"]
 
 _MEDIANS = "difference of medians"
 _HAZARDS = "hazard ratio"
+_PREDICTIVE = 0.90
 
 
 def kaplan_meier(answers: Answers) -> tuple[Array, Array]:
@@ -96,6 +97,26 @@ def cox(arm: Answers, reference: Answers) -> Contrast:
     reach = float(norm.ppf((1 + LEVEL) / 2)) * error
     p = 2 * float(norm.sf(abs(value) / error)) if error > 0 else math.nan
     return Contrast(_HAZARDS, math.exp(value), math.exp(value - reach), math.exp(value + reach), p)
+
+
+def predicted_ratio(arm: Answers, reference: Answers, n_arm: int, n_reference: int) -> tuple[float, float]:
+    """The 90 % predictive interval of the hazard ratio in a trial of these sizes.
+
+    The variance of its logarithm is that of the prediction and 1 / events in both arms of the trial, which
+    has events as often as the prediction.
+    """
+    from scipy.stats import norm
+
+    own = cox(arm, reference)
+    if not (own.value > 0 and math.isfinite(own.high) and own.low > 0):
+        return math.nan, math.nan
+    error = math.log(own.high / own.low) / (2 * float(norm.ppf((1 + LEVEL) / 2)))
+    events = [
+        n * float(np.mean(np.asarray(side.event, dtype=bool)))
+        for side, n in ((arm, n_arm), (reference, n_reference))
+    ]
+    reach = float(norm.ppf((1 + _PREDICTIVE) / 2)) * math.sqrt(error**2 + sum(1 / count for count in events))
+    return own.value * math.exp(-reach), own.value * math.exp(reach)
 
 
 def _medians(arm: Answers, reference: Answers, p: float) -> Contrast:

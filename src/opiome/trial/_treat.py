@@ -67,7 +67,7 @@ def treat(
     )
     days = range(setting.lead, setting.days)
     kept = len(group.means)
-    group.lengthen()
+    group.lengthen(setting.days)
     live(ensemble, group, days, rules, watch=setting.watch, day_done=day_done, hourly=hourly)
     if lived is not None:
         lived.append(ensemble)

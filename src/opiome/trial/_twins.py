@@ -155,7 +155,7 @@ class Twins:
             start = np.where(sound[:, None], start, cohort.start)
             columns = {name: np.where(sound, v, cohort.parameters[name]) for name, v in solved.items()}
             cohort = replace(cohort, parameters=columns, start=start)
-            group = Group.arrive(cohort.ids, setting.lead, setting.days, len(setting.watch.names))
+            group = Group.arrive(cohort.ids, setting.lead, len(setting.watch.names))
             run = through_run_in(setting, cohort, taking, group)
             arrived = np.asarray(run.outcome) == 0
             sound &= arrived
