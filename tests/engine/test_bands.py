@@ -97,3 +97,15 @@ def test_memory_does_not_grow_with_patients(oral, cl):
 def test_edges_must_ascend():
     with pytest.raises(InputError, match="ascend"):
         engine.Bands(TIMES, [1.0], [1.0])
+
+
+def test_a_stopped_run_goes_on_from_its_file(oral, cl, tmp_path):
+    whole = engine.stream(chunks(oral, [1000], cl), 12.0, engine.Bands(TIMES, [0, 0], [10, 10]))
+    engine.stream(chunks(oral, [300], cl), 12.0, engine.Bands(TIMES, [0, 0], [10, 10])).write(
+        tmp_path / "bands.npz", 300
+    )
+    bands, patients = engine.Bands.read(tmp_path / "bands.npz")
+    assert bands.digest() != whole.digest()
+    engine.stream(chunks(oral, [700], cl[patients:]), 12.0, bands)
+    assert bands.digest() == whole.digest()
+    assert np.array_equal(bands.mean(), whole.mean())
