@@ -102,8 +102,10 @@ def test_every_command_has_help(say):
         (["run"], "Missing argument 'STUDY'"),
         (["run", "compose-4", "--patients", "0"], "0 is not in the range 1<=x<=10000000"),
         (["run", "compose-4", "--patients", "10000001"], "is not in the range 1<=x<=10000000"),
-        (["run", "compose-4", "--patients", "many"], "'many' is not a valid integer"),
+        (["run", "compose-4", "--patients", "many"], "'many' is not a whole number. See"),
         (["run", "compose-4", "--seed", "-1"], "-1 is not in the range x>=0"),
+        (["run", "compose-4", "--threads", "1.5"], "'1.5' is not a whole number. See"),
+        (["export", "compose-4", "--omex", "a.omex", "--days", "two"], "'two' is not a number. See"),
         (["run", "compose-4", "--thread", "1"], "Did you mean '--threads'?"),
         (["lint", "compose4"], "Did you mean 'compose-4'?"),
         (["run", "nowhere/study.yaml"], "there is no study 'nowhere/study.yaml'"),
@@ -132,6 +134,15 @@ def test_a_mistake_on_the_command_line_is_one_paragraph(say, arguments, words):
     assert out == ""
     assert words in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["model"]])
+def test_a_command_without_its_verb_shows_what_there_is(say, arguments):
+    code, out, err = say(*arguments)
+    assert code == 2
+    assert out == ""
+    assert err.startswith("Usage: opiome")
+    assert "\nCommands:\n" in err
 
 
 # -- bad study files, through the real command --

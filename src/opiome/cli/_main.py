@@ -22,6 +22,8 @@ INPUT_ERROR = 2
 UNEXPECTED = 70
 INTERRUPTED = 130
 MOST_TOLD = 50
+_WORDS = {"a valid integer": "a whole number", "a valid float": "a number", " number range": " number"}
+"""What click calls things, in everybody's words."""
 _COMMANDS = {
     "run": ("_run", "run", "Simulate a study and write its report."),
     "knockout": ("_knockout", "knockout", "Rank the arrows of the map that a study hinges on."),
@@ -98,9 +100,15 @@ def _ended(error: BaseException) -> int:
 
 
 def _usage(error: click.ClickException) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+        return INPUT_ERROR
     context = error.ctx if isinstance(error, click.UsageError) else None
     where = context.command_path if context else "opiome"
-    return _say(f"{_sentence(error.format_message())} See '{where} --help'", INPUT_ERROR)
+    message = error.format_message()
+    for word, said in _WORDS.items():
+        message = message.replace(word, said)
+    return _say(f"{_sentence(message)} See '{where} --help'", INPUT_ERROR)
 
 
 def _input(error: InputError) -> int:
