@@ -106,7 +106,11 @@ def rest(folder: Path, check: bool) -> None:  # noqa: FBT001  # click's flag
     from opiome import load_model
     from opiome.model import write_rest
 
-    changed = write_rest(load_model(folder), check=check)
+    changed = [
+        name
+        for species in ("human", "mouse")
+        for name in write_rest(load_model(folder, species=species), check=check)
+    ]
     if changed and check:
         told = ", ".join(changed[:_TOLD]) + (", ..." if len(changed) > _TOLD else "")
         remedy = f"run `opiome model rest {folder}`"

@@ -71,7 +71,7 @@ def write_rest(model: Model, program: Program | None = None, *, check: bool = Fa
     """Write the solved values into the tables that a model was read from.
 
     Args:
-        model: the human model; its folder is changed, the object is not.
+        model: the model of one species; that species' rows of its folder are changed, the object is not.
         program: the compiled model, or one that differs in derived numbers only; compiled when left out.
         check: only say what is stale.
 
@@ -88,7 +88,7 @@ def write_rest(model: Model, program: Program | None = None, *, check: bool = Fa
     stale = []
     for name, value in solve_rest(model, program).items():
         item = model.draft.parameters[name]
-        if not _alike(value, item.value):
+        if (item.row.text("species") or "human") == model.species and not _alike(value, item.value):
             stale.append(name)
             changes[item.row.file][item.row.line] = value
     if not check:
