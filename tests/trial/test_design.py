@@ -126,8 +126,36 @@ def test_the_file_of_the_documentation(tmp_path, model):
 
 def test_an_allocation_names_arms_of_the_candidate(tmp_path, model):
     text = FILE.replace("- {label: as published}", "- {label: one, allocation: {placebo: 2, naldemedin: 1}}")
-    with pytest.raises(StudyError, match="did you mean 'naldemedine'"):
+    with pytest.raises(StudyError, match="Did you mean 'naldemedine'"):
         load(tmp_path, text, model)
+
+
+TITRATED = """
+opiome: 1
+name: steps
+title: How fast
+study: mercadante-2006
+candidates:
+  - label: two ways
+    arms: {slow: [morphine CR 7.5 mg every 12 h], fast: [morphine CR 7.5 mg every 12 h]}
+    titration:
+      fast: {every: 1 day, over: 1 day, steps: [{when: nrs >= 4, change: 50}]}
+"""
+
+
+def test_arms_of_a_candidate_may_be_titrated_apart(tmp_path, model):
+    text = TITRATED.replace("slow: [morphine CR 7.5", "slow: [morphine CR 10")
+    loaded = load(tmp_path, text, model)
+    arms = whole(loaded).study.arms
+    assert arms["slow"].titration is None
+    assert arms["fast"].titration.every == 24
+    for wrong, told in (
+        ("nrs >= 4, change", "nrs >= 11, change"),
+        ("fast: {every", "fats: {every"),
+        ("every: 1 day, over: 1 day", "every: 50 days, over: 1 day"),
+    ):
+        with pytest.raises(StudyError, match=r"candidates\[0\]\.titration\.fa"):
+            load(tmp_path, text.replace(wrong, told), model)
 
 
 def test_a_study_and_a_design_point_to_each_other(tmp_path, model):

@@ -365,3 +365,27 @@ def test_a_rate_per_week_waits_for_days_of_the_diary(tiny, study_of):
     assert (soon.filter(pl.col("reason") == "r")["followed_h"] / 24).min() == 2.0
     pain = ran(tiny, study_of, {"stop": [often | {"when": "nrs >= 0"}]}).patients
     assert (pain.filter(pl.col("reason") == "r")["followed_h"] / 24).min() == 1.0
+
+
+def test_an_arm_may_have_a_titration_of_its_own(tiny, study_of):
+    """What an arm says stands in place of the rule of all arms; a rule for the arm alone does the same."""
+    own, all_arms = ({"every": "3 days", "steps": [{"when": "nrs >= 0", "change": c}]} for c in (50, 10))
+    arms = {
+        "fast": {"label": "Fast", "regimen": ["morphine 30 mg every 12 h"], "titration": own},
+        "slow": {"label": "Slow", "regimen": ["morphine 30 mg every 12 h"]},
+    }
+    changes = {"arms": arms, "background": {"duration": "4 weeks"}, "population": {}, "published": []}
+    study = study_of(**changes, rules={"titration": all_arms})
+    found = trial.run(study, patients=6, threads=1, model=tiny)
+    dose = found.diary.filter(pl.col("day") == 4).group_by("arm").agg(pl.col("ome").mean().round(6))
+    assert dict(dose.iter_rows()) == {"fast": 90.0, "slow": 66.0}
+    named = {"arms": ["fast"]}
+    plain = {
+        name: {key: value for key, value in arm.items() if key != "titration"} for name, arm in arms.items()
+    }
+    alone = trial.run(
+        study_of(**changes | {"arms": plain}, rules={"titration": own | named}),
+        patients=6, threads=1, model=tiny,
+    )  # fmt: skip
+    kept = found.diary.filter(pl.col("arm") == "fast")
+    assert kept.equals(alone.diary.filter(pl.col("arm") == "fast"))

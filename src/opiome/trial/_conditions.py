@@ -8,18 +8,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from opiome.trial._fields import Condition
-    from opiome.trial._protocol_fields import DiaryRule
+    from opiome.trial._protocol_fields import DiaryRule, Titration
     from opiome.trial._schema import Study
     from opiome.trial._yaml import Steps
 
-__all__ = ["conditions", "every_rule"]
+__all__ = ["conditions", "every_rule", "titrations"]
+
+
+def titrations(study: Study) -> Iterator[tuple[Steps, Titration]]:
+    """Every rule that changes doses by steps: that of all arms and those of single arms."""
+    if study.rules.titration is not None:
+        yield ("rules", "titration"), study.rules.titration
+    for name, arm in study.arms.items():
+        if arm.titration is not None:
+            yield ("arms", name, "titration"), arm.titration
 
 
 def every_rule(study: Study) -> Iterator[tuple[Steps, DiaryRule]]:
     """Every rule that looks at the diary, with its path."""
     rules = study.rules
-    if rules.titration is not None:
-        yield ("rules", "titration"), rules.titration
+    yield from titrations(study)
     if rules.rotation is not None:
         yield ("rules", "rotation"), rules.rotation
     for i, added in enumerate(rules.add):
@@ -35,9 +43,9 @@ def conditions(study: Study) -> Iterator[tuple[Steps, Condition]]:
         yield ("population", "entry", i), test
     for i, driver in enumerate(study.dropout.drivers):
         yield ("dropout", "drivers", i, "when"), driver.when
-    if rules.titration is not None:
-        for i, step in enumerate(rules.titration.steps):
-            yield ("rules", "titration", "steps", i, "when"), step.when
+    for path, titration in titrations(study):
+        for i, step in enumerate(titration.steps):
+            yield (*path, "steps", i, "when"), step.when
     if rules.rotation is not None:
         for i, trigger in enumerate(rules.rotation.triggers):
             yield ("rules", "rotation", "triggers", i, "when"), trigger.when

@@ -18,8 +18,8 @@ from opiome.errors import CohortError, Problem
 from opiome.trial._analyses import ANALYSES, usual
 from opiome.trial._compare import PER_HOUR
 from opiome.trial._design_draws import draws
-from opiome.trial._design_file import duration_of, endpoint_of
-from opiome.trial._design_pool import arms_of, pool, whole
+from opiome.trial._design_file import arms_of, duration_of, endpoint_of
+from opiome.trial._design_pool import pool, whole
 from opiome.trial._design_trials import BATCHES, drawn
 from opiome.trial._results import made
 

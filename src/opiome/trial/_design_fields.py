@@ -9,7 +9,10 @@ from pydantic import Field, model_validator
 from opiome.errors import InputError
 from opiome.trial._endpoint_fields import Analysis  # noqa: TC001  # pydantic reads it at run time
 from opiome.trial._fields import Duration, Part, WindowText  # pydantic reads them
-from opiome.trial._protocol_fields import RegimenText  # noqa: TC001  # pydantic reads it
+from opiome.trial._protocol_fields import (
+    RegimenText,  # noqa: TC001  # pydantic reads it
+    Titration,  # noqa: TC001  # pydantic reads it
+)
 from opiome.trial._schema import Identifier, Label  # noqa: TC001  # pydantic reads them
 
 __all__ = ["Candidate", "Design", "Uncertainty"]
@@ -48,6 +51,8 @@ class Candidate(Part):
     """The name in tables and figures."""
     arms: dict[Identifier, tuple[RegimenText, ...] | None] = Field(default_factory=dict)
     """Arms compared with the study's reference: one of the study (leave the regimen empty), or a regimen."""
+    titration: dict[Identifier, Titration] = Field(default_factory=dict)
+    """How the opioid doses of an arm are changed, where it differs from the study."""
     patients: Annotated[tuple[Annotated[int, Field(ge=2, le=100_000)], ...], Field(min_length=1)] | None = (
         None
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,10 @@ from opiome.trial._design_fields import Design
 from opiome.trial._endpoint_rules import endpoint_rules, unfit
 from opiome.trial._fields import Window
 from opiome.trial._load import load_study
+from opiome.trial._protocol_rules import protocol_problems
+from opiome.trial._reach_rules import never_met, never_seen, without_opioid
 from opiome.trial._rules import arm_problems
-from opiome.trial._schema import Treatment
+from opiome.trial._schema import Arm, Treatment
 from opiome.trial._yaml import read_yaml
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
     Found = Iterator[tuple[Steps, Problem]]
 
-__all__ = ["LoadedDesign", "duration_of", "endpoint_of", "load_design"]
+__all__ = ["LoadedDesign", "arms_of", "duration_of", "endpoint_of", "load_design"]
 
 _DAY = 24.0
 
@@ -127,6 +130,24 @@ def duration_of(candidate: Candidate, study: Study) -> float:
     return candidate.duration or study.treatment.duration
 
 
+def arms_of(candidate: Candidate, study: Study) -> dict[str, Arm]:
+    """The arms that a candidate compares with the reference."""
+    found = {}
+    if not candidate.arms:
+        found = {name: arm for name, arm in study.arms.items() if name != study.reference_arm}
+    for name, given in candidate.arms.items():
+        own = study.arms.get(name)
+        if given is None and own is not None:
+            found[name] = own
+        elif given is not None:
+            label = name.replace("_", " ")
+            keep = own.keep_background if own else study.arms[study.reference_arm].keep_background
+            found[name] = Arm(label=label, regimen=given, keep_background=keep)
+    for name, rule in candidate.titration.items():
+        found[name] = found[name].model_copy(update={"titration": rule})
+    return found
+
+
 def _checks(design: Design, study: Study, model: Model) -> Found:
     labels = [candidate.label for candidate in design.candidates]
     for i, candidate in enumerate(design.candidates):
@@ -134,8 +155,9 @@ def _checks(design: Design, study: Study, model: Model) -> Found:
         if candidate.label in labels[:i]:
             problem = Problem(f"the candidate '{candidate.label}' is given twice", remedy="rename one")
             yield (*path, "label"), problem
-        yield from _allocation(candidate, study, path)
-        wrong = list(_arms(candidate, study, model, path))
+        wrong = [*_named(candidate, study, path), *_arms(candidate, study, model, path)]
+        if candidate.titration and not wrong:
+            wrong += _titration(candidate, study, model, path)
         yield from wrong or _together(candidate, study, model, path)
         known = [endpoint.id for endpoint in study.endpoints]
         if candidate.endpoint is not None and candidate.endpoint not in known:
@@ -185,20 +207,33 @@ def _arms(candidate: Candidate, study: Study, model: Model, path: Steps) -> Foun
                 yield (*here, k), problem
 
 
-def _allocation(candidate: Candidate, study: Study, path: Steps) -> Found:
-    """Arms of the allocation that the candidate does not have."""
-    names = [*(candidate.arms or [n for n in study.arms if n != study.reference_arm]), study.reference_arm]
-    for name in candidate.allocation:
-        if name not in names:
-            near = nearest(name, names)
-            yield (
-                (*path, "allocation", name),
-                Problem(
-                    f"the candidate has no arm '{name}'",
-                    expected=f"one of {', '.join(names)}",
-                    remedy=f"did you mean '{near}'?" if near else None,
-                ),
-            )
+def _named(candidate: Candidate, study: Study, path: Steps) -> Found:
+    """Arms of allocation and titration that the candidate does not have."""
+    own = [*(candidate.arms or [name for name in study.arms if name != study.reference_arm])]
+    for key, names in (("allocation", [*own, study.reference_arm]), ("titration", own)):
+        for name in getattr(candidate, key):
+            if name not in names:
+                near = nearest(name, names)
+                yield (
+                    (*path, key, name),
+                    Problem(
+                        f"the candidate has no arm '{name}'",
+                        expected=f"one of {', '.join(names)}",
+                        remedy=f"did you mean '{near}'?" if near else None,
+                    ),
+                )
+
+
+def _titration(candidate: Candidate, study: Study, model: Model, path: Steps) -> Found:
+    """What is wrong with the titration of the candidate's arms, as it would be in a study."""
+    arms = {name: arm for name, arm in arms_of(candidate, study).items() if name in candidate.titration}
+    duration = Treatment.model_construct(duration=duration_of(candidate, study))
+    alone = study.model_copy(update={"arms": arms, "reference": None, "treatment": duration})
+    checks = (protocol_problems(alone), never_seen(alone), never_met(alone), without_opioid(alone, model))
+    for steps, problem in chain(*checks):
+        if steps[0] == "arms":
+            _, name, *rest = steps
+            yield (*path, *rest[:1], name, *rest[1:]), problem
 
 
 def _together(candidate: Candidate, study: Study, model: Model, path: Steps) -> Found:

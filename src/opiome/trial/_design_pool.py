@@ -15,7 +15,7 @@ from opiome.trial._answers import Answers
 from opiome.trial._compare import answered
 from opiome.trial._conditions import every_rule
 from opiome.trial._design_draws import Possible
-from opiome.trial._design_file import duration_of, endpoint_of
+from opiome.trial._design_file import arms_of, duration_of, endpoint_of
 from opiome.trial._randomise import strata
 from opiome.trial._schema import Arm, Treatment
 from opiome.trial._twins import Twins
@@ -26,13 +26,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from opiome.model import Model
-    from opiome.trial._design_fields import Candidate
     from opiome.trial._design_file import LoadedDesign
-    from opiome.trial._protocol_fields import Rules
+    from opiome.trial._protocol_fields import Rules, Titration
     from opiome.trial._run import Progress
     from opiome.trial._schema import Study
 
-__all__ = ["Pool", "Whole", "arms_of", "pool", "whole"]
+__all__ = ["Pool", "Whole", "pool", "whole"]
 
 _FIELDS = ("values", "event", "baseline", "visits", "stratum", "weights")
 
@@ -57,22 +56,6 @@ class Pool:
     answers: list[dict[str, Answers]]
     lost: int = 0
     refused: str = ""
-
-
-def arms_of(candidate: Candidate, study: Study) -> dict[str, Arm]:
-    """The arms that a candidate compares with the reference."""
-    if not candidate.arms:
-        return {name: arm for name, arm in study.arms.items() if name != study.reference_arm}
-    found = {}
-    for name, given in candidate.arms.items():
-        own = study.arms.get(name)
-        if given is None and own is not None:
-            found[name] = own
-        elif given is not None:
-            label = name.replace("_", " ")
-            keep = own.keep_background if own else study.arms[study.reference_arm].keep_background
-            found[name] = Arm(label=label, regimen=given, keep_background=keep)
-    return found
 
 
 def whole(loaded: LoadedDesign) -> Whole:
@@ -126,8 +109,8 @@ def _rules_of(study: Study, origin: Mapping[str, str]) -> Rules:
     return rules.model_copy(update=update)
 
 
-def _taken(arm: Arm) -> tuple[tuple[str, ...], bool]:
-    return arm.regimen, arm.keep_background
+def _taken(arm: Arm) -> tuple[tuple[str, ...], bool, Titration | None]:
+    return arm.regimen, arm.keep_background, arm.titration
 
 
 def pool(
@@ -160,7 +143,7 @@ def pool(
     possible: Any = Possible(model, values)
     try:
         people = Twins.screened(
-            all_arms.study, loaded.design.pool, loaded.seed, threads, progress, model=possible
+            all_arms.study, loaded.design.pool, loaded.seed, threads, progress, model=possible, quick=True
         )
     except CohortError as error:
         found = Pool([], refused=str(error))

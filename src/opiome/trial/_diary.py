@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Self
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import polars as pl
     from numpy.typing import NDArray
 
@@ -141,7 +143,7 @@ class Diary:
     measured: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
     @classmethod
-    def blank(cls, patients: NDArray[np.int64], lead: int, days: int) -> Self:
+    def blank(cls, patients: NDArray[np.int64], lead: int, days: int, measured: Iterable[str] = ()) -> Self:
         """Empty diaries of ``days`` days, the first ``lead`` of them before randomisation."""
         shape = (len(patients), days)
         return cls(
@@ -164,6 +166,7 @@ class Diary:
             reason=np.zeros(len(patients), dtype="U64"),
             stop_reason=np.zeros(len(patients), dtype="U64"),
             weights=np.ones(len(patients)),
+            measured={name: np.full(shape, np.nan, dtype=np.float32) for name in measured},
         )
 
     def __len__(self) -> int:
@@ -198,12 +201,13 @@ class Diary:
 
     def lengthened(self, days: int) -> Diary:
         """A diary of the run-in with room for the treatment, which everybody begins."""
-        found = Diary.blank(self.patients, self.lead, days)
+        found = Diary.blank(self.patients, self.lead, days, self.measured)
         for name in ("bristol", "rescue", "nrs", "recorded", "rotations"):
             getattr(found, name)[:, : self.lead] = getattr(self, name)
-        for old, new in ((self.counts, found.counts), (self.daily, found.daily)):
-            for name, values in old.items():
-                new[name][:, : self.lead] = values
+        for name, values in self.counts.items():
+            found.counts[name][:, : self.lead] = values
+        for name, scores in (*self.daily.items(), *self.measured.items()):
+            (found.daily | found.measured)[name][:, : self.lead] = scores
         found.movements, found.weights = self.movements, self.weights
         return found
 

@@ -53,20 +53,22 @@ class Group:
     bowel: Bowel | None = None
 
     @classmethod
-    def arrive(cls, patients: NDArray[np.int64], lead: int, observables: int) -> Group:
-        """Patients at the start of the run-in."""
+    def arrive(
+        cls, patients: NDArray[np.int64], lead: int, observables: int, measured: Sequence[str] = ()
+    ) -> Group:
+        """Patients at the start of the run-in; ``measured`` names what the clinic measures of everybody."""
         return cls(
             patients=patients,
-            diary=Diary.blank(patients, lead, lead),
+            diary=Diary.blank(patients, lead, lead, measured),
             means=np.full((len(patients), lead, observables), np.nan, dtype=np.float32),
             present=np.ones(len(patients), dtype=bool),
         )
 
     def lengthen(self, days: int) -> None:
-        """Make room for so many days in the diary, and for the means of everybody on all of them."""
+        """Make room for so many days in the diary, and in the means of those whose means are kept."""
         kept, lead, observables = self.means.shape
-        means = np.full((len(self.patients), days, observables), np.nan, dtype=np.float32)
-        means[:kept, :lead] = self.means
+        means = np.full((kept, days, observables), np.nan, dtype=np.float32)
+        means[:, :lead] = self.means
         self.means = means
         self.diary = self.diary.lengthened(days)
 
@@ -184,7 +186,10 @@ def live(
         if rules.events is not None:
             _befall(rules.events, group, column, filled, _means(values, watch))
         means = watch.means(values, np.asarray(run.states))
-        group.means[:, column] = np.where(group.present[:, None], means, np.nan)
+        kept = len(group.means)
+        group.means[:, column] = np.where(group.present[:kept, None], means[:kept], np.nan)
+        for name, daily_means in diary.measured.items():
+            daily_means[:, column] = np.where(group.present, means[:, watch.names.index(name)], np.nan)
         if hourly is not None:
             hourly.append(values[:, :, watch.outputs])
         if rules.dropout is not None:

@@ -12,7 +12,7 @@ from opiome.errors import CohortError, Problem, nearest
 from opiome.trial._live import Group
 from opiome.trial._population import correlations, overrides, weighted
 from opiome.trial._screen import Accepted, through_run_in
-from opiome.trial._setting import settle
+from opiome.trial._setting import measured, settle
 from opiome.trial._treat import treat
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def patient(
     )
     taking = setting.therapy.draw(cohort.ids)
     cohort = weighted(study, cohort, taking.ome)
-    group = Group.arrive(cohort.ids, setting.lead, len(setting.watch.names))
+    group = Group.arrive(cohort.ids, setting.lead, len(setting.watch.names), measured(setting.study))
     hours: list[NDArray[np.float64]] = []
     if cohort.outcome[0]:
         raise _lost(study, number, f"has no untreated steady state ({cohort.reasons[0]})")

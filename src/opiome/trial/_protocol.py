@@ -81,7 +81,7 @@ def prescribe(setting: Setting, cohort: Cohort, taking: Taking, arm: str) -> Pre
     ]:
         rows = thinned(taken.rows, cohort.ids, setting.seed, missed) if own else taken.rows
         rows = after(rows, zero)
-        if study.rules.changes_doses and (own or taken.is_opioid):
+        if study.changes_doses and (own or taken.is_opioid):
             courses.add(rows, opioid=taken.is_opioid, study=own)
         else:
             fixed += rows
@@ -314,7 +314,7 @@ class Protocol:
         self.courses.add(rows, opioid=opioid, study=study)
 
     def _titrate(self, group: Group, column: int, patients: NDArray[np.bool_]) -> None:
-        rule, diary = self._rules.titration, group.diary
+        rule, diary = self._setting.study.titration_of(self._arm), group.diary
         if rule is None or not self._now(rule, diary, column):
             return
         before = self.dose(_DAY * (column - diary.lead))

@@ -121,6 +121,9 @@ def protocol_problems(study: Study) -> Found:
             hours = getattr(rule, key)
             if hours is not None and hours % _DAY:
                 yield (*path, key), Problem(f"{hours:g} h is not a whole number of days", expected="days")
+        if path[0] == "arms" and rule.arms:
+            yield (*path, "arms"), Problem("the rule is that of its own arm", remedy="leave 'arms' out")
+            continue
         for i, arm in enumerate(rule.arms):
             if arm not in study.arms:
                 near = nearest(arm, study.arms)

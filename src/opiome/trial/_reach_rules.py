@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from opiome import regimen
 from opiome.errors import DoseError, Problem
-from opiome.trial._conditions import conditions, every_rule
+from opiome.trial._conditions import conditions, every_rule, titrations
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -101,17 +101,17 @@ def never_met(study: Study) -> Found:
         elif test.quantity == "ome" and study.background.opioid is None:
             what = "'ome' is the dose of the background opioid, and there is none"
             yield path, Problem(what, remedy="leave the condition out")
-    steps = study.rules.titration.steps if study.rules.titration else ()
-    for i, step in enumerate(steps):
-        before = next((one for one in steps[:i] if _holds_wherever(one.when, step.when)), None)
-        if before is not None:
-            yield (
-                ("rules", "titration", "steps", i),
-                Problem(
-                    f"the step is never taken: wherever '{step.when}' holds, '{before.when}' did before it",
-                    expected="the stricter condition first",
-                ),
-            )
+    yield from _never_taken(study)
+
+
+def _never_taken(study: Study) -> Found:
+    """Steps of a titration that those before them leave nothing."""
+    for path, rule in titrations(study):
+        for i, step in enumerate(rule.steps):
+            before = next((one for one in rule.steps[:i] if _holds_wherever(one.when, step.when)), None)
+            if before is not None:
+                what = f"the step is never taken: wherever '{step.when}' holds, '{before.when}' did before it"
+                yield (*path, "steps", i), Problem(what, expected="the stricter condition first")
 
 
 def _some_between(test: Condition, low: float, high: float) -> bool:
@@ -174,8 +174,9 @@ def without_opioid(study: Study, model: Model) -> Found:
     }
     rules = study.rules
     asked: list[tuple[Steps, tuple[str, ...]]] = []
-    asked += [(("rules", name), rule.arms) for name, rule in
-              (("titration", rules.titration), ("rotation", rules.rotation)) if rule]  # fmt: skip
+    for path, titration in titrations(study):
+        asked.append((path, (str(path[1]),) if path[0] == "arms" else titration.arms))
+    asked += [(("rules", "rotation"), rules.rotation.arms)] if rules.rotation else []
     asked += [(("rules", "rescue_opioid"), ())] if rules.rescue_opioid else []
     asked += [(("rules", "stop", i), rule.arms) for i, rule in enumerate(rules.stop) if rule.stop == "opioid"]
     for path, arms in asked:

@@ -14,7 +14,7 @@ from pydantic import Field, model_validator
 from opiome.errors import InputError
 from opiome.trial._endpoint_fields import Endpoint, Multiplicity  # noqa: TC001  # pydantic reads them
 from opiome.trial._fields import CohortPath, Covariate, Duration, Part, Test
-from opiome.trial._protocol_fields import RegimenText, Rules
+from opiome.trial._protocol_fields import RegimenText, Rules, Titration
 
 __all__ = [
     "Arm",
@@ -173,6 +173,8 @@ class Arm(Part):
     """What the arm takes from randomisation on; 'placebo' for nothing active."""
     allocation: Weight = 1.0
     """Patients in this arm, relative to the other arms."""
+    titration: Titration | None = None
+    """How the doses of this arm's opioids are changed, in place of 'rules.titration'."""
     keep_background: bool = True
     """Whether the background therapy goes on."""
 
@@ -326,6 +328,18 @@ class Study(Part):
     """Virtual patients per unit of allocation (per arm, where all arms have allocation 1)."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 1
     """Seed of every random stream."""
+
+    @property
+    def changes_doses(self) -> bool:
+        """Whether a rule may change or stop what was prescribed."""
+        return self.rules.changes_doses or any(arm.titration for arm in self.arms.values())
+
+    def titration_of(self, arm: str) -> Titration | None:
+        """How the doses of an arm's opioids are changed: its own rule, or that of all arms."""
+        rule = self.rules.titration
+        if self.arms[arm].titration is not None:
+            return self.arms[arm].titration
+        return rule if rule is None or not rule.arms or arm in rule.arms else None
 
     @property
     def reference_arm(self) -> str:

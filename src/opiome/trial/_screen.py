@@ -19,6 +19,7 @@ from opiome.trial._adverse import AdverseEvents
 from opiome.trial._live import Group, Rules, live
 from opiome.trial._population import correlations, overrides, weighted
 from opiome.trial._quantities import QUANTITIES, quantity
+from opiome.trial._setting import measured
 from opiome.trial._therapy import Taking
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ _SPARE = 1.15  # candidates simulated beyond those that the rate so far calls fo
 _LEAST = 32
 PICTURED = 2000
 """Observables are kept day by day of the first so many patients for each arm; bands are drawn from them."""
-_MOST_BYTES, _BYTES = 200_000_000, 4  # of observables in all: fewer patients where trials are long
+_MOST_BYTES, _BYTES = 150_000_000, 4  # of observables in all: fewer patients where trials are long
 
 
 @dataclass
@@ -189,7 +190,7 @@ def _try(setting: Setting, spans: Sequence[tuple[int, int]]) -> list[_Tried]:
     alive = [one for one in candidates if len(one.cohort)] or candidates[:1]
     cohort = Cohort.join([one.cohort for one in alive])
     taking = Taking.join([one.taking for one in alive])
-    group = Group.arrive(cohort.ids, setting.lead, len(setting.watch.names))
+    group = Group.arrive(cohort.ids, setting.lead, len(setting.watch.names), measured(setting.study))
     states, verdict = cohort.start, []
     if len(cohort):
         run = through_run_in(setting, cohort, taking, group)

@@ -10,7 +10,6 @@ from opiome import streams
 from opiome.trial._adverse import AdverseEvents
 from opiome.trial._live import Group, Rules, live
 from opiome.trial._protocol import Protocol, prescribe
-from opiome.trial._setting import measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -66,22 +65,12 @@ def treat(
         protocol=Protocol(setting, cohort, taking, arm, prescribed),
     )
     days = range(setting.lead, setting.days)
-    kept = len(group.means)
     group.lengthen(setting.days)
     live(ensemble, group, days, rules, watch=setting.watch, day_done=day_done, hourly=hourly)
     if lived is not None:
         lived.append(ensemble)
     group.diary.weights = cohort.weights
-    group.diary.measured = _measured(setting, group)
-    group.keep_means(kept)
     return group, np.asarray(ensemble.outcome, dtype=np.int64)
-
-
-def _measured(setting: Setting, group: Group) -> dict[str, NDArray[np.float32]]:
-    """The daily means of the observables that an endpoint asks for, shape (n, days) each."""
-    return {
-        name: group.means[:, :, setting.watch.names.index(name)].copy() for name in measured(setting.study)
-    }
 
 
 def _nonspecific_effect(setting: Setting, patients: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -13,7 +13,7 @@ from opiome.trial._compare import answered
 from opiome.trial._live import Group
 from opiome.trial._randomise import strata
 from opiome.trial._screen import Accepted, screen, through_run_in
-from opiome.trial._setting import FULL, QUICK, Setting, settle
+from opiome.trial._setting import FULL, QUICK, Setting, measured, settle
 from opiome.trial._treat import treat
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ class Twins:
             start = np.where(sound[:, None], start, cohort.start)
             columns = {name: np.where(sound, v, cohort.parameters[name]) for name, v in solved.items()}
             cohort = replace(cohort, parameters=columns, start=start)
-            group = Group.arrive(cohort.ids, setting.lead, len(setting.watch.names))
+            group = Group.arrive(cohort.ids, setting.lead, len(setting.watch.names), measured(setting.study))
             run = through_run_in(setting, cohort, taking, group)
             arrived = np.asarray(run.outcome) == 0
             sound &= arrived

@@ -195,10 +195,10 @@ def code_sha256() -> str:
     """A hash of the code and tables between a study and its endpoints."""
     digest = hashlib.sha256()
     root = Path(str(resources.files("opiome")))
-    files = [root / "streams.py", root / "units.py"]
+    found = [root / name for name in ("streams.py", "_philox.py", "units.py")]
     for room in _ROOMS:
-        files += [file for file in (root / room).rglob("*") if file.suffix in _SUFFIXES]
-    for file in sorted(files):
+        found += [file for file in (root / room).rglob("*") if file.suffix in _SUFFIXES]
+    for file in sorted(found):
         if file.name not in _APART or file.parent.name != "trial":
             digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
