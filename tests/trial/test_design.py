@@ -130,6 +130,14 @@ def test_an_allocation_names_arms_of_the_candidate(tmp_path, model):
         load(tmp_path, text, model)
 
 
+def test_doses_that_no_tablet_makes_are_refused_when_asked(tmp_path, model):
+    low = FILE.replace("- {label: as published}", "- {label: low, arms: {low: [naldemedine 0.1 mg daily]}}")
+    assert load(tmp_path, low, model).design.strengths == "any"
+    with pytest.raises(StudyError, match=r"0\.1 mg is not made of the strengths of naldemedine"):
+        load(tmp_path, low.replace("candidates:", "strengths: marketed\ncandidates:"), model)
+    load(tmp_path, FILE.replace("candidates:", "strengths: marketed\ncandidates:"), model)
+
+
 TITRATED = """
 opiome: 1
 name: steps

@@ -5,6 +5,7 @@ from opiome.regimen._dosing import Dosing, parse
 from opiome.regimen._equivalence import dose_for, morphine_equivalent
 from opiome.regimen._events import dose_now, events, stops
 from opiome.regimen._slots import parameters, slots
+from opiome.regimen._strengths import made_of, strengths
 
 __all__ = [
     "Catalogue",
@@ -14,9 +15,11 @@ __all__ = [
     "dose_for",
     "dose_now",
     "events",
+    "made_of",
     "morphine_equivalent",
     "parameters",
     "parse",
     "slots",
     "stops",
+    "strengths",
 ]

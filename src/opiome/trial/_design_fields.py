@@ -93,6 +93,8 @@ class Design(Part):
     """Virtual patients who live through every arm, from whom trials are drawn."""
     replicates: Annotated[int, Field(ge=100, le=1_000_000)] = 2000
     """Trials drawn for each candidate and size."""
+    strengths: Literal["any", "marketed"] = "any"
+    """Whether an arm may take any dose, or only what the strengths of its product make."""
     alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     """Two-sided error of the first kind of a trial, over all its arms (Holm)."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] | None = None

@@ -155,6 +155,8 @@ def _checks(design: Design, study: Study, model: Model) -> Found:
         if candidate.label in labels[:i]:
             problem = Problem(f"the candidate '{candidate.label}' is given twice", remedy="rename one")
             yield (*path, "label"), problem
+        if design.strengths == "marketed":
+            yield from _strengths(candidate, study, model, path)
         wrong = [*_named(candidate, study, path), *_arms(candidate, study, model, path)]
         if candidate.titration and not wrong:
             wrong += _titration(candidate, study, model, path)
@@ -220,6 +222,32 @@ def _named(candidate: Candidate, study: Study, path: Steps) -> Found:
                         f"the candidate has no arm '{name}'",
                         expected=f"one of {', '.join(names)}",
                         remedy=f"did you mean '{near}'?" if near else None,
+                    ),
+                )
+
+
+def _strengths(candidate: Candidate, study: Study, model: Model, path: Steps) -> Found:
+    """Doses that no tablets, patches or syringes make."""
+    for name, given in candidate.arms.items():
+        arm = study.arms.get(name)
+        for k, text in enumerate(given or (arm.regimen if given is None and arm else ())):
+            try:
+                dosing = regimen.parse(text, model)
+            except DoseError:
+                continue  # told elsewhere
+            if dosing.product is None or dosing.dose is None:
+                continue
+            doses = regimen.made_of(dosing.product, dosing.dose)
+            if doses and doses != (dosing.dose,):
+                unit = dosing.product.dose_unit
+                listed = ", ".join(f"{one:g}" for one in regimen.strengths(dosing.product))
+                yield (
+                    (*path, "arms", name, *([k] if given else [])),
+                    Problem(
+                        f"{dosing.dose:g} {unit} is not made of the strengths of {dosing.product.title}"
+                        f" ({listed} {unit})",
+                        expected=" or ".join(f"{one:g} {unit}" for one in doses),
+                        remedy="round the dose, or leave 'strengths: marketed' out",
                     ),
                 )
 
