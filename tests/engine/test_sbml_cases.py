@@ -248,6 +248,15 @@ def test_initial_amount(sbml, roadrunner_run):
     np.testing.assert_allclose(mine, roadrunner_run(model, ["[A]"], [0.0, 1.0, 5.0]), rtol=1e-6)
 
 
+def test_a_trigger_that_holds_inside_a_step(sbml):
+    """sin(3 t) < 0 holds and fails again within one of the long steps that a slow state allows."""
+    text = "x = 1; x' = -0.01*x; n = 0; at (sin(3*time) < 0), t0=false: n = n + 1"
+    run = engine.compile(sbml(text), outputs=["n"]).ensemble({}, rtol=1e-6)
+    times = np.array([1.0, 1.1, 3.1, 3.2, 5.2, 5.3, 9.0])
+    values = run.advance(9.0, at=times).values[0, :, 0]
+    assert np.array_equal(values, [0, 1, 1, 2, 2, 3, 4])  # from pi/3, pi, 5 pi/3, 7 pi/3 on
+
+
 def test_events_at_time_zero_are_part_of_the_start(sbml):
     """Level 3: a trigger that was false before the start and holds at time 0 fires there."""
     program = engine.compile(

@@ -29,7 +29,9 @@ def test_same_steps_and_states(gut, method):
     np.testing.assert_allclose(block.values[0], states, rtol=1e-9, atol=1e-10)
 
 
-@pytest.mark.parametrize(("method", "order", "dense"), [("rodas4", 4, 3), ("rodas5p", 5, 4), ("row4w", 4, 3)])
+@pytest.mark.parametrize(
+    ("method", "order", "dense"), [("rodas4", 4, 3), ("rodas5p", 5, 4), ("row4w", 4, 3), ("tsit5", 5, 4)]
+)
 def test_orders_of_convergence(sbml, method, order, dense):
     """Halving the step divides the error by 2^order, at the ends of steps and between them."""
     reader = _sbml.read(sbml("x = 1; y = 0.5; x' = -x*y + cos(time); y' = x^2/(1 + x) - 2*y"))

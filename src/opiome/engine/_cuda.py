@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from opiome.engine._tableaux import TSIT5
 from opiome.errors import EngineError
 
 if TYPE_CHECKING:
@@ -58,6 +59,8 @@ def choose(device: str, program: Program) -> bool:
     reason = missing()
     if not reason and (meta["triggers"] or meta["switches"]):
         reason = "models with SBML events or comparisons of the time are integrated on the CPU only"
+    if not reason and program.method == TSIT5.name:
+        reason = "explicit methods integrate on the CPU only"
     if reason and device == "gpu":
         raise EngineError(f"cannot run on a GPU: {reason}; use device='cpu'")
     return not reason

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from opiome.engine._cuda_split import function, functions
 from opiome.engine._graph import TINY
+from opiome.engine._tableaux import Explicit
 from opiome.engine._vector import Emitter
+from opiome.errors import EngineError
 
 if TYPE_CHECKING:
     from opiome.engine._graph import Graph
@@ -214,6 +216,8 @@ class Source:
     def _step(self) -> list[str]:
         """The stages one after the other, each with loops over the states; then error and next step."""
         m, n, autonomous = self.kernels.method, self.states, self.kernels.autonomous
+        if isinstance(m, Explicit):
+            raise EngineError("explicit methods integrate on the CPU only")
         lines = ["hinv = 1.0 / h", f"jaclu(t, y, par, pre, hinv * {number(1.0 / m.gamma)}, f, ft, lu)"]
         for k in range(m.stages):
             if k:

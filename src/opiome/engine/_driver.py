@@ -1,8 +1,8 @@
 """The loop over patients: eight lanes, each with its own patient, time, step and schedule.
 
-A free lane is refilled. The kernels of the model are called by address, so this file is compiled once and
-serves every model. A lane's numbers depend on nothing but its own patient: packing, order, subset and
-threads cannot change a bit.
+A free lane is refilled. The kernels of the model are called by address, so this file is compiled once, with
+what it takes from ``_switching``, and serves every model. A lane's numbers depend on nothing but its own
+patient: packing, order, subset and threads cannot change a bit.
 """
 # numba compiles this: plain loops, many flat arrays and rows named in capitals are the point
 # ruff: noqa: PLR0915, PLR0912, PLR0917, PLR1714, PLR2004, C901, ANN001, ANN202, N803, N806, SIM109

@@ -33,7 +33,8 @@ def compile(sbml: str, outputs: Sequence[str] | None = None, method: str | None 
         sbml: the text of the model. Antimony's output is the main input; see docs/design/engine.md for what
         is taken. outputs: ids to observe (states, assigned variables, parameters, reactions); all assigned
         variables by default. method: ``rodas4`` (the default of small models), ``row4w`` (a W-method, the
-        default from 40 states on) or ``rodas5p`` (order 5, for tight tolerances).
+        default from 40 states on), ``rodas5p`` (order 5, for tight tolerances) or ``tsit5`` (explicit, for
+        models that are not stiff).
 
     Raises:
         ModelError: the text is not valid SBML, or an output is unknown.

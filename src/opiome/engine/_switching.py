@@ -14,6 +14,7 @@ from opiome.engine._call import W, call
 from opiome.engine._outcome import Outcome
 
 STEP_BUDGET = int(Outcome.STEP_BUDGET)
+LOOKS = 10  # places of a step at which comparisons are looked at
 
 
 class Places(NamedTuple):
@@ -56,20 +57,31 @@ class Events(NamedTuple):
 def first_change(lane, p, t, h, t_new, code, work, calls, at, events):
     """The fraction of the step at which a comparison has just changed; 1 if none does.
 
-    Bisection on the dense output, to the last bit of the fraction.
+    The step is looked at in ``LOOKS`` places, so that what holds only inside it is seen too; then bisection
+    on the dense output, to the last bit of the fraction.
     """
     marks = events.marks
     n_triggers, n_switches = events.flags.shape[1], marks.shape[1]
-    work[at.tobs + lane] = t_new
-    for i in range(at.states):
-        work[at.yobs + i * W + lane] = work[at.yn + i * W + lane]
-    call(code[4], calls.probe)
-    changes = False
-    for k in range(n_switches):
-        changes |= (work[at.watch + (n_triggers + k) * W + lane] != 0.0) != marks[p, k]
-    if not changes:
+    low, high = 0.0, 0.0
+    for look in range(1, LOOKS + 1):
+        if look == LOOKS:
+            work[at.tobs + lane] = t_new
+            for i in range(at.states):
+                work[at.yobs + i * W + lane] = work[at.yn + i * W + lane]
+        else:
+            work[at.tobs + lane] = t + look / LOOKS * h
+            work[at.s + lane] = look / LOOKS
+            call(code[6], calls.dense)
+        call(code[4], calls.probe)
+        changes = False
+        for k in range(n_switches):
+            changes |= (work[at.watch + (n_triggers + k) * W + lane] != 0.0) != marks[p, k]
+        if changes:
+            high = look / LOOKS
+            break
+        low = look / LOOKS
+    if high == 0.0:
         return 1.0
-    low, high = 0.0, 1.0
     for _ in range(60):
         middle = 0.5 * (low + high)
         if middle <= low or middle >= high:

@@ -37,6 +37,33 @@ class Rosenbrock:
         return len(self.alpha)
 
 
+@dataclass(frozen=True)
+class Explicit:
+    """An explicit Runge-Kutta method whose last stage is at the new solution.
+
+    u_i = h f(y + sum_j a_ij u_j, t + alpha_i h); y1 = y + sum_j a_sj u_j; the error is sum_j error_j u_j.
+    ``dense`` as for a Rosenbrock method. It solves no linear system, so its step is bounded by stiffness.
+    """
+
+    name: str
+    order: int
+    alpha: tuple[float, ...]
+    a: tuple[tuple[float, ...], ...]
+    error: tuple[float, ...]
+    dense: tuple[tuple[float, ...], ...]
+    any_matrix: bool = False
+
+    @property
+    def interpolant(self) -> tuple[tuple[float, ...], ...]:
+        """``dense``, which has three rows."""
+        return self.dense
+
+    @property
+    def stages(self) -> int:
+        """The number of stages."""
+        return len(self.alpha)
+
+
 # RODAS, order 4(3), 6 stages, L-stable, stiffly accurate: Hairer & Wanner II, table in code RODAS, method 1.
 _A5 = (1.221224509226641, 6.019134481288629, 12.53708332932087, -0.6878860361058950)
 RODAS4 = Rosenbrock(
@@ -242,7 +269,75 @@ ROW4W = Rosenbrock(
     ),
 )
 
-METHODS = {method.name: method for method in (RODAS4, RODAS5P, ROW4W)}
+# Tsitouras, Comput Math Appl 2011;62:770: order 5(4), 7 stages, interpolant of order 4. ``dense`` is the
+# paper's interpolant with the straight line between the ends taken out and s (1 - s) divided off.
+TSIT5 = Explicit(
+    name="tsit5",
+    order=5,
+    alpha=(0.0, 0.161, 0.327, 0.9, 0.9800255409045097, 1.0, 1.0),
+    a=(
+        (),
+        (0.161,),
+        (-0.008480655492356989, 0.335480655492357),
+        (2.8971530571054935, -6.359448489975075, 4.3622954328695815),
+        (5.325864828439257, -11.748883564062828, 7.4955393428898365, -0.09249506636175525),
+        (
+            5.86145544294642,
+            -12.92096931784711,
+            8.159367898576159,
+            -0.071584973281401,
+            -0.028269050394068383,
+        ),
+        (
+            0.09646076681806523,
+            0.01,
+            0.4798896504144996,
+            1.379008574103742,
+            -3.290069515436081,
+            2.324710524099774,
+        ),
+    ),
+    error=(
+        -0.00178001105222577714,
+        -0.0008164344596567469,
+        0.007880878010261995,
+        -0.1447110071732629,
+        0.5823571654525552,
+        -0.45808210592918697,
+        1.0 / 66.0,
+    ),
+    dense=(
+        (
+            0.9035392331819347,
+            -0.01,
+            -0.47988965041449916,
+            -1.3790085741037394,
+            3.2900695154360804,
+            -2.324710524099782,
+            0.0,
+        ),
+        (
+            -1.860166964092891,
+            0.1217,
+            3.450406586480252,
+            -13.790085741037416,
+            40.79938293194712,
+            -30.221236813297068,
+            1.5,
+        ),
+        (
+            1.0530884977290216,
+            -0.1017,
+            -2.490627285651253,
+            16.548102889244902,
+            -47.37952196281928,
+            34.87065786149661,
+            -2.5,
+        ),
+    ),
+)
+
+METHODS: dict[str, Rosenbrock | Explicit] = {m.name: m for m in (RODAS4, RODAS5P, ROW4W, TSIT5)}
 
 
 def default(states: int) -> Rosenbrock:

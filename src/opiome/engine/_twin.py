@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from opiome.engine._derivatives import TIME, Derivatives
 from opiome.engine._graph import UNARY, Graph
+from opiome.engine._tableaux import Explicit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +68,11 @@ class Twin:
     """One patient of a system, integrated by a Rosenbrock method whose matrix has the rates of ``rows``."""
 
     def __init__(
-        self, system: System, method: Rosenbrock, parameters: Array, rows: Sequence[int] | None = None
+        self,
+        system: System,
+        method: Rosenbrock | Explicit,
+        parameters: Array,
+        rows: Sequence[int] | None = None,
     ) -> None:
         self.system, self.method, self.graph = system, method, system.graph
         g, n = system.graph, len(system.states)
@@ -92,6 +97,8 @@ class Twin:
     def step(self, t: float, h: float, y: Array) -> tuple[Array, Array, list[Array]]:
         """One step: the new state, the error estimate, the stages."""
         m, n = self.method, len(y)
+        if isinstance(m, Explicit):
+            return self._explicit(m, t, h, y)
         jacobian = np.array(evaluate(self.graph, self.jacobian_nodes, t, y, self.parameters)).reshape(n, n)
         slope = np.array(evaluate(self.graph, self.slope_nodes, t, y, self.parameters))
         matrix = np.eye(n) / (m.gamma * h) - jacobian
@@ -103,6 +110,14 @@ class Twin:
             right = right + sum((c * v for c, v in zip(m.c[k], u, strict=True)), np.zeros(n)) / h
             u.append(np.linalg.solve(matrix, right + m.gamma_sum[k] * h * slope))
         return trial + u[-1], u[-1], u
+
+    def _explicit(self, m: Explicit, t: float, h: float, y: Array) -> tuple[Array, Array, list[Array]]:
+        u: list[Array] = []
+        trial = y
+        for k in range(m.stages):
+            trial = y + sum((a * v for a, v in zip(m.a[k], u, strict=True)), np.zeros(len(y)))
+            u.append(h * self.rhs(t + m.alpha[k] * h, trial))
+        return trial, sum((b * v for b, v in zip(m.error, u, strict=True)), np.zeros(len(y))), u
 
     def run(self, until: float, at: Array, rtol: float, atol: Array) -> tuple[Array, int]:
         """States at the times ``at`` and the number of steps; no events."""
