@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from opiome import cohort, engine, model, regimen, streams
+from opiome.model import untreated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -60,12 +62,23 @@ class Bench:
         return self._people({})
 
     def _people(self, population: Mapping[str, Mapping[str, object]]) -> Cohort:
-        found = cohort.build(self.model, population, self.n, self.seed, program=self.program)
+        # the untreated state needs every variable, not only those that are looked at
+        found = cohort.build(self.model, population, self.n, self.seed)
         return found.take(found.outcome == 0)
 
     def typical(self) -> Cohort:
-        """One person with every covariate and parameter at its typical value."""
-        return self.healthy.take([0])
+        """One person with every parameter at its typical value; for runs without a regimen (``doses`` only).
+
+        A regimen would put the variability of a person into the drug's parameters.
+        """
+        whole = engine.compile(self.model.sbml)
+        solved = untreated(self.model, whole, whole.defaults)
+        parameters = whole.defaults | solved.parameters
+        return replace(
+            self.healthy.take([0]),
+            parameters={name: np.broadcast_to(np.asarray(v, float), (1,)) for name, v in parameters.items()},
+            start=np.asarray(solved.start, dtype=np.float64),
+        )
 
     def run(
         self,

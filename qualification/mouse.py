@@ -63,8 +63,7 @@ def answers(mouse: Bench) -> Iterator[tuple[str, Answer]]:
     yield "germ_free", (free[-1] / plain[-1],) * 3
     half = plain[-1] / 2
     early = course(mouse, beside=("minocycline", 0))["tolerance"][0] - 1
-    reached = np.argmax(early >= half) if (early >= half).any() else len(DAYS) * 10
-    yield "minocycline_early", (reached / np.argmax(plain >= half),) * 3
+    yield "minocycline_early", (_reached(early, half) / _reached(plain, half),) * 3
     late = course(mouse, beside=("minocycline", 8))["tolerance"][0] - 1
     yield "minocycline_late", (100 * abs(late[-1] / plain[-1] - 1),) * 3
     null = course(mouse, edge_m3g_tlr4=0.0, edge_lps_microglia=0.0)["tolerance"][0] - 1
@@ -81,3 +80,12 @@ def answers(mouse: Bench) -> Iterator[tuple[str, Answer]]:
         yield case, (float(sign * change > 0),) * 3
     withdrawal = [course(mouse, beside=beside)["cows"][0, -1] for beside in (None, ("antibiotic", 0))]
     yield "antibiotic_withdrawal", (float(withdrawal[1] <= withdrawal[0]),) * 3
+
+
+def _reached(course: np.ndarray, level: float) -> float:
+    """Hours until a rising course first reaches a level, between the days read; infinite if it never does."""
+    above = course >= level
+    if not above.any():
+        return float("inf")
+    i = int(np.argmax(above))
+    return float(np.interp(level, course[i - 1 : i + 1], DAYS[i - 1 : i + 1]))
