@@ -198,7 +198,7 @@ def slowed(analysis: Analysis) -> dict[str, str]:
     tones = {name: float(np.median(untreated[:, output[name]])) for name in TONES}
     rows, found = [], {}
     for fold in FOLDS:
-        run = program.ensemble(parameters, start=start)
+        run = program.ensemble(parameters, start=start, rtol=1e-4)
         run.set(transit, np.full(len(start), program.defaults[transit] * fold))
         run.advance(WEEKS * 168.0)
         if run.outcome.any():

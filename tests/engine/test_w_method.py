@@ -150,6 +150,17 @@ def test_a_matrix_without_slow_rates_gives_the_same_answer(sbml, crowd):
     )
 
 
+def test_the_tolerance_follows_the_method(sbml, crowd):
+    text, at = sbml(crowd), np.array([30.0])
+    program = engine.compile(text)
+    values = [program.ensemble({}, rtol=rtol).advance(30.0, at).values for rtol in (None, 1e-3, 1e-4)]
+    assert np.array_equal(values[0], values[1])
+    assert not np.array_equal(values[0], values[2])
+    small = engine.compile(sbml("x = 1; o := x; x' = -x"))
+    values = [small.ensemble({}, rtol=rtol).advance(30.0, at).values for rtol in (None, 1e-4)]
+    assert np.array_equal(*values)
+
+
 def test_the_method_follows_the_size(sbml):
     assert engine.compile(sbml("x = 1; x' = -x")).method == "rodas4"
     assert [default(n).name for n in (LARGE - 1, LARGE)] == ["rodas4", "row4w"]

@@ -68,7 +68,7 @@ class Bench:
         if doses:
             tables.append(engine.EventTable.from_rows([dict(row) for row in doses]))
         events = engine.EventTable.concat(tables) if tables else None
-        ensemble = self.program.ensemble(parameters, n=1, start=self.start, events=events)
+        ensemble = self.program.ensemble(parameters, n=1, start=self.start, events=events, rtol=1e-4)
         block = ensemble.advance(float(times[-1]), at=times)
         assert block.outcome[0] == 0, ensemble.failures
         found = dict(zip(self.program.outputs, block.values[0].T, strict=True))

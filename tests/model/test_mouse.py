@@ -87,7 +87,7 @@ def test_a_germ_free_mouse_rests_too_and_makes_no_acids(program: Any, convention
     start = conventional.start.copy()
     start[:, bacteria] = 0.0
     held = [s for s, b, m in zip(program.states, bacteria, still, strict=True) if b or not m]
-    settled = program.ensemble(parameters, n=1, start=start)
+    settled = program.ensemble(parameters, n=1, start=start, rtol=1e-4)
     settled.advance(24.0 * 100)
     states, outcome = program.steady_state(parameters, settled.states, hold=tuple(held))
     assert not np.asarray(outcome).any()
@@ -112,7 +112,7 @@ def test_a_mouse_on_morphine_slows_and_stays_finite(program: Any, conventional: 
     slot = model.load(species="mouse").slot_parameters("morphine", "injection", "opioid")
     given = dict(conventional.parameters) | {k: np.array([v]) for k, v in slot.items()}
     events = engine.EventTable.from_rows(rows)
-    run = program.ensemble(given, n=1, start=conventional.start, events=events)
+    run = program.ensemble(given, n=1, start=conventional.start, events=events, rtol=1e-4)
     block = run.advance(168.0, at=np.arange(1.0, 169.0))
     assert block.outcome[0] == 0, run.failures
     transit = block.values[0][:, program.outputs.index("colonic_transit")]

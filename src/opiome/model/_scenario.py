@@ -279,7 +279,7 @@ def run_scenarios(
         for state, value in scenario.states.items():
             start[row, program.states.index(state)] = value
     events = _events(chosen)
-    run = program.ensemble(parameters, n=n, start=start, events=events)
+    run = program.ensemble(parameters, n=n, start=start, events=events, rtol=1e-4)
     return _read(program, run, parameters, chosen)
 
 

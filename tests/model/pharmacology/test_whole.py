@@ -43,7 +43,7 @@ class Courses:
         events = engine.EventTable.concat([engine.EventTable.from_rows(t.to_dicts()) for t in tables])
         parameters, start, outcome = self.model.baseline(self.program, parameters)
         assert not outcome.any()
-        run = self.program.ensemble(parameters, n=n, start=start, events=events)
+        run = self.program.ensemble(parameters, n=n, start=start, events=events, rtol=1e-4)
         self.block = run.advance(6 * WEEK, at=np.arange(0.0, 6 * WEEK + 1, 3.0))
         assert not self.block.outcome.any()
         self.rates = self.program.rhs(start, parameters)
