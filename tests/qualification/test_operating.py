@@ -6,12 +6,14 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from opiome.trial import Answers, contrast
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "qualification"))
 
+import operating
 from null_trials import BLOCK, FAST, samples
 
 
@@ -58,3 +60,27 @@ def test_samples_do_not_depend_on_how_many_there_are():
     assert (few[0] == many[0][0][:5]).all()
     assert [block[0].shape[0] for block in many] == [BLOCK, 5]
     assert 0 <= many[1][1].min() <= many[1][1].max() < 300
+
+
+def test_replicates_are_told_with_the_middle_90_per_cent(tmp_path, monkeypatch):
+    trials = np.arange(101)
+    found = pl.DataFrame(
+        {"endpoint": "e", "label": "Responders", "unit": "%", "trial": trials, "screened": 700, "failed": 0,
+         "seconds": 8.0, "naldemedine": 40.0 + trials / 10, "placebo": 30.0 + trials / 10,
+         "difference": 10.0, "p": np.where(trials < 25, 0.2, 0.01)}
+    )  # fmt: skip
+    row = operating.told(found, {"model_sha256": "0" * 64})[0]
+    assert (row["naldemedine_low"], row["naldemedine"], row["naldemedine_high"]) == (
+        "40.50",
+        "45.00",
+        "49.50",
+    )
+    assert row["significant"] == f"{76 / 101:.4f}"
+    assert (row["trials"], row["minutes"]) == (101, "13")
+    for name in ("OUT", "REPLICATES", "PAGE"):
+        monkeypatch.setattr(operating, name, tmp_path / name)
+    operating.write(operating.REPLICATES, [row])
+    operating.page()
+    page = operating.PAGE.read_text(encoding="utf-8")
+    assert "| Responders, % | 40.50 to 49.50 | 30.50 to 39.50 | 10.00 to 10.00 | 75.25 |" in page
+    assert "null" not in page

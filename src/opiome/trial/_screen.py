@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["PICTURED", "Accepted", "screen", "screen_together", "through_run_in"]
 
 _SPARE = 1.15  # candidates simulated beyond those that the rate so far calls for
+_SPARE_TOGETHER = 1.03  # of many trials: a second look at a few candidates costs little there
 _LEAST = 32
 PICTURED = 2000
 """Observables are kept day by day of the first so many patients for each arm; bands are drawn from them."""
@@ -101,12 +102,12 @@ class _Search:
     count: int = 0
     found: int = 0
 
-    def next(self, setting: Setting, needed: int, limit: int) -> tuple[int, int]:
+    def next(self, setting: Setting, needed: int, limit: int, spare: float) -> tuple[int, int]:
         """The first number and the count of the candidates to try now."""
         if self.count >= limit:
             raise _nobody(self.tried, self.found, needed, setting)
         rate = self.found / self.count if self.found else 1.0
-        wanted = int((needed - self.found) / rate * _SPARE) + 1
+        wanted = int((needed - self.found) / rate * spare) + 1
         return self.start + self.count, min(max(wanted, _LEAST), setting.chunk, limit - self.count)
 
     def add(self, tried: _Tried, pictured: int) -> None:
@@ -153,7 +154,8 @@ def screen_together(
     pictured = _pictured(setting)
     searches = [_Search(k * limit) for k in trials]
     while unfinished := [search for search in searches if search.found < needed]:
-        found = _try(setting, [search.next(setting, needed, limit) for search in unfinished])
+        spare = _SPARE if len(trials) == 1 else _SPARE_TOGETHER
+        found = _try(setting, [search.next(setting, needed, limit, spare) for search in unfinished])
         for search, tried in zip(unfinished, found, strict=True):
             search.add(tried, pictured)
         progress(sum(min(search.found, needed) for search in searches))
