@@ -22,7 +22,7 @@ PEER_RTOLS = (1e-5, 1e-6, 1e-7)
 PEER_DAYS = 14
 LARGE_METHOD = "row4w"  # the default for a model as large as opiome's own
 QUICK_PATIENTS, QUICK_DAYS = 32, 14
-PEER_LIMIT = 300.0  # s of the clock for a peer on a case, its compilation included
+PEER_LIMIT = 300.0  # s of the clock for a peer on a case, its compilation included, unless told otherwise
 DOCS = Path(__file__).parents[1] / "docs" / "benchmarks"
 
 
@@ -144,7 +144,7 @@ def peers(case: Case, exact: Measured, whole: Case, table: Curves) -> dict[str, 
     silent: dict[str, str] = {}
     patients = min(8, case.patients)
     for name in PEERS:
-        runs = measure(name, case.name, days=PEER_DAYS, patients=patients, rtols=PEER_RTOLS, limit=PEER_LIMIT)
+        runs = measure(name, case.name, days=PEER_DAYS, patients=patients, rtols=PEER_RTOLS, limit=limit)
         if isinstance(runs, str):
             silent[name] = runs
         else:
@@ -170,7 +170,7 @@ def whole_trial() -> float:
         return time.perf_counter() - begin
 
 
-def full(days: int, repeats: int) -> None:
+def full(days: int, repeats: int, limit: float) -> None:
     """Every case; writes the table and the figure."""
     load = os.getloadavg()[0]
     trial = whole_trial()
@@ -202,6 +202,7 @@ if __name__ == "__main__":
     parser.add_argument("--quick", action="store_true", help="one ratio, within a minute")
     parser.add_argument("--days", type=int, default=84, help="days of opiome's own model")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--peer-limit", type=float, default=PEER_LIMIT, help="s for a peer on a case")
     parser.add_argument("--peer", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.peer:
@@ -209,4 +210,4 @@ if __name__ == "__main__":
     elif arguments.quick:
         quick()
     else:
-        full(arguments.days, arguments.repeats)
+        full(arguments.days, arguments.repeats, arguments.peer_limit)
