@@ -139,7 +139,7 @@ def peer(answer: Path) -> None:
     np.savez(answer, rtols=rtols, values=[r.values for r in runs], rates=[r.rate for r in runs])
 
 
-def peers(case: Case, exact: Measured, whole: Case, table: Curves) -> dict[str, str]:
+def peers(case: Case, exact: Measured, whole: Case, table: Curves, limit: float) -> dict[str, str]:
     """Add the peers that run in a process of their own, at rates of the whole case; say why of the others."""
     silent: dict[str, str] = {}
     patients = min(8, case.patients)
