@@ -180,7 +180,7 @@ def full(days: int, repeats: int, limit: float) -> None:
         tables[case.name] = curve(case, exact, repeats, few)
         short = opiome(32, PEER_DAYS) if case.name == "opiome" else case
         exact = exact if short is case else reference(short)
-        silent[case.name] = peers(short, exact, case, tables[case.name])
+        silent[case.name] = peers(short, exact, case, tables[case.name], limit)
     scale = {t: elapsed(opiome(128, days), t) for t in (1, 2)}
     clock = {rtol: own(opiome(500, 84), rtol, LARGE_METHOD, threads=2).seconds for rtol in (1e-3, 1e-4)}
     text = ", ".join(f"{k} {v:.2f}" for k, v in phases().items())
