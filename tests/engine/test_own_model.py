@@ -1,13 +1,17 @@
-"""opiome's own model in the engine and in libRoadRunner: 50 random patients, every state, a dense grid."""
+"""opiome's own model in the engine and elsewhere: random patients, every state, a dense grid.
+
+Every fast run asks COPASI for two of them; a slow test asks libRoadRunner, which takes long to load, for 50.
+"""
 
 from __future__ import annotations
 
 from itertools import pairwise
 
+import basico
 import numpy as np
 import pytest
 
-from opiome import engine
+from opiome import engine, exchange, model
 
 PATIENTS = 50
 HOURS = 26.0
@@ -16,13 +20,17 @@ DOSES = [
     ("opioid_depot_pr", 13.0, 90_000.0),
     ("antagonist_depot", 8.0, 300.0),
 ]
+EVENTS = engine.EventTable.from_rows([{"CMT": c, "TIME": t, "AMT": a} for c, t, a in DOSES])
 
 
 @pytest.fixture(scope="module")
-def own_model():
-    from opiome import model
+def loaded():
+    return model.load()
 
-    return model.load().sbml
+
+@pytest.fixture(scope="module")
+def own_model(loaded):
+    return loaded.sbml
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +48,36 @@ def population(own_model):
     return program, values, start
 
 
-def in_roadrunner(own_model, program, population, start, grid):
-    """The same patients, dose by dose, in libRoadRunner's CVODE."""
+def in_copasi(loaded, population, patients, grid):
+    """Some of the patients in COPASI's LSODA: their states, shape (patients, times, states)."""
+    program, columns, start = population
+    result = []
+    for p in patients:
+        text = exchange.sbml_text(
+            loaded,
+            parameters={name: float(column[p]) for name, column in columns.items()},
+            start=dict(zip(program.states, start[p], strict=True)),
+            events=EVENTS,
+        )
+        other = basico.load_model_from_string(text)
+        try:
+            frame = basico.run_time_course(
+                values=grid.tolist(), method="lsoda", r_tol=1e-10, a_tol=1e-12, use_sbml_id=True, model=other
+            )
+        finally:
+            basico.remove_datamodel(other)
+        result.append(frame[list(program.states)].to_numpy())
+    return np.array(result)
+
+
+def in_roadrunner(own_model, population, patients, grid):
+    """The same, dose by dose, in libRoadRunner's CVODE."""
     import roadrunner
     from roadrunner import Config
 
+    program, columns, start = population
     before = Config.getValue(Config.LLVM_BACKEND)
-    Config.setValue(Config.LLVM_BACKEND, Config.LLJIT)  # unoptimised code: loading takes seconds, not minutes
+    Config.setValue(Config.LLVM_BACKEND, Config.LLJIT)  # unoptimised code: loading takes less than a minute
     Config.setValue(Config.LLJIT_OPTIMIZATION_LEVEL, Config.NONE)
     try:
         rr = roadrunner.RoadRunner(own_model)
@@ -55,12 +86,12 @@ def in_roadrunner(own_model, program, population, start, grid):
     rr.integrator.relative_tolerance, rr.integrator.absolute_tolerance = 1e-9, 1e-11
     rr.integrator.maximum_num_steps = 1_000_000
     rr.timeCourseSelections = ["time", *program.states]
-    result = np.empty((PATIENTS, len(grid), len(program.states)))
-    derived = program.matrix(population)
+    result = np.empty((len(patients), len(grid), len(program.states)))
+    derived = program.matrix(columns)
     program._begin(derived)
-    for p in range(PATIENTS):
+    for row, p in enumerate(patients):
         rr.reset()
-        for name, column in population.items():
+        for name, column in columns.items():
             rr[name] = column[p]
         for k, name in enumerate(program._derived):
             rr[name] = derived[p, len(program.parameters) + k]
@@ -74,27 +105,40 @@ def in_roadrunner(own_model, program, population, start, grid):
             inside = (grid > begin) & (grid <= end)
             times = [begin, *grid[inside]] if grid[inside][-1] == end else [begin, *grid[inside], end]
             values = np.array(rr.simulate(times=times))[:, 1:]
-            result[p, inside] = values[1 : 1 + inside.sum()]
-    result[:, 0] = start
+            result[row, inside] = values[1 : 1 + inside.sum()]
+    result[:, 0] = start[patients]
     return result
 
 
-@pytest.mark.timeout(600)
-def test_every_state_of_fifty_patients(own_model, population):
+def agree(own_model, population, patients, grid, theirs):
+    """Whether every state of some patients is the same in the engine."""
     program, values, start = population
-    grid = np.arange(0.0, HOURS + 0.25, 0.5)
-    events = engine.EventTable.from_rows([{"CMT": c, "TIME": t, "AMT": a} for c, t, a in DOSES])
     states = engine.compile(own_model, outputs=list(program.states))
-    run = states.ensemble(values, start=start, events=events, rtol=1e-8, atol=1e-12, threads=2)
+    some = {name: column[patients] for name, column in values.items()}
+    run = states.ensemble(some, start=start[patients], events=EVENTS, rtol=1e-8, atol=1e-12, threads=2)
     mine = run.advance(HOURS, at=grid).values
     assert run.failures == []
-    theirs = in_roadrunner(own_model, program, values, start, grid)
     peak = np.abs(theirs).max(axis=1, keepdims=True)
     error = np.abs(mine - theirs) / (np.abs(theirs) + 1e-3 * peak + 1e-30)
     p, t, s = np.unravel_index(error.argmax(), error.shape)
     assert error.max() <= 1e-5, (
-        f"patient {p}, {grid[t]} h, {program.states[s]}: {mine[p, t, s]} v {theirs[p, t, s]}"
+        f"patient {patients[p]}, {grid[t]} h, {program.states[s]}: {mine[p, t, s]} v {theirs[p, t, s]}"
     )
+
+
+def test_every_state_of_two_patients_in_copasi(loaded, own_model, population):
+    patients = np.arange(2)
+    grid = np.arange(0.25, HOURS, 0.5)  # between doses
+    theirs = in_copasi(loaded, population, patients, np.append(0.0, grid))[:, 1:]
+    agree(own_model, population, patients, grid, theirs)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_every_state_of_fifty_patients_in_libroadrunner(own_model, population):
+    patients = np.arange(PATIENTS)
+    grid = np.arange(0.0, HOURS + 0.25, 0.5)
+    agree(own_model, population, patients, grid, in_roadrunner(own_model, population, patients, grid))
 
 
 def test_derivatives_agree_with_differences(population):
