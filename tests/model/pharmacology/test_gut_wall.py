@@ -98,6 +98,17 @@ def test_the_gut_rebounds_from_a_sudden_antagonist_alone(half: Any) -> None:
     assert sudden["enteric_withdrawal"][-46:].max() < 0.5 * peak
 
 
+def test_a_short_lived_antagonist_calls_less_once_neurones_follow_the_mean(half: Any) -> None:
+    daily = ("naloxegol", "oral", "antagonist", 25.0, 168.0, 24.0, 504.0)
+    opioid = ("morphine", "CR", "opioid", 50.0, 0.0, 12.0, 504.0)
+    course = half.course([opioid, daily], 504, ["enteric_withdrawal"], step=0.25)
+    called = course["enteric_withdrawal"]
+    hours = {day: slice(4 * (168 + 24 * day), 4 * (192 + 24 * day)) for day in (0, 13)}
+    first, later = (called[hours[day]].sum() for day in (0, 13))
+    assert first > 0
+    assert later < 0.6 * first, (first, later)
+
+
 def test_antagonists_spare_the_brain(antagonised: dict[str, Any]) -> None:
     none = antagonised["none"]
     for name, course in antagonised.items():
