@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from opiome.errors import Problem, ProfileError, nearest
+from opiome.errors import ModelError, Problem, ProfileError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,6 +84,7 @@ def untreated(
 
     Raises:
         ProfileError: a guild is unknown, or a share is negative or not a number.
+        ModelError: the program lacks outputs that the untreated patient is solved with.
     """
     given = {name: np.atleast_1d(np.asarray(values, dtype=np.float64)) for name, values in parameters.items()}
     if composition is not None:
@@ -151,7 +152,15 @@ class _Solver:
         self.held = [*self.guilds, *(s for s in program.states if f"hold_{s}" in model.draft.parameters)]
         variables = {*program.states, *program.outputs}
         self.relative = [p.removesuffix("_baseline") for p in program.parameters if p.endswith("_baseline")]
-        self.relative = [name for name in self.relative if name in variables]
+        if missing := [name for name in self.relative if name not in variables]:
+            raise ModelError(
+                Problem(
+                    f"the program has no output '{missing[0]}', whose untreated value others are relative to",
+                    field=f"{missing[0]}_baseline",
+                    expected=f"{len(missing)} more of the model's variables among the outputs",
+                    remedy="compile the model without naming outputs to solve the untreated patient",
+                )
+            )
         self.outcome = np.zeros(n, dtype=np.int64)
         self.reasons = [""] * n
 
