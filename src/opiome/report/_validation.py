@@ -287,7 +287,8 @@ def _studies(table: pl.DataFrame) -> list[str]:
 def _line(row: Row) -> str:
     digits = decimals(row["unit"], row["estimate"], row["published"])
     spread = interval(row["predictive_low"], row["predictive_high"], digits)
-    arm = row["arm_label"] + (f" minus {row['against']}" if row["against"] else "")
+    word = "to" if row["unit"] == "ratio" else "minus"
+    arm = row["arm_label"] + (f" {word} {row['against']}" if row["against"] else "")
     published = number(row["published"], digits) + (" (recalled)" if row["evidence"] == "recalled" else "")
     covered = {True: "yes", False: "**no**", None: "not judged"}[row["covered"]]
     cells = (
