@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from itertools import pairwise
 
-import basico
 import numpy as np
 import pytest
 
@@ -48,7 +47,7 @@ def population(own_model):
     return program, values, start
 
 
-def in_copasi(loaded, population, patients, grid):
+def in_copasi(copasi, loaded, population, patients, grid):
     """Some of the patients in COPASI's LSODA: their states, shape (patients, times, states)."""
     program, columns, start = population
     result = []
@@ -59,14 +58,7 @@ def in_copasi(loaded, population, patients, grid):
             start=dict(zip(program.states, start[p], strict=True)),
             events=EVENTS,
         )
-        other = basico.load_model_from_string(text)
-        try:
-            frame = basico.run_time_course(
-                values=grid.tolist(), method="lsoda", r_tol=1e-10, a_tol=1e-12, use_sbml_id=True, model=other
-            )
-        finally:
-            basico.remove_datamodel(other)
-        result.append(frame[list(program.states)].to_numpy())
+        result.append(copasi(text, program.states, grid))
     return np.array(result)
 
 
@@ -126,10 +118,10 @@ def agree(own_model, population, patients, grid, theirs):
     )
 
 
-def test_every_state_of_two_patients_in_copasi(loaded, own_model, population):
+def test_every_state_of_two_patients_in_copasi(copasi, loaded, own_model, population):
     patients = np.arange(2)
     grid = np.arange(0.25, HOURS, 0.5)  # between doses
-    theirs = in_copasi(loaded, population, patients, np.append(0.0, grid))[:, 1:]
+    theirs = in_copasi(copasi, loaded, population, patients, np.append(0.0, grid))[:, 1:]
     agree(own_model, population, patients, grid, theirs)
 
 

@@ -6,7 +6,6 @@ import io
 import zipfile
 from xml.etree import ElementTree as ET
 
-import basico
 import COPASI
 import libsbml
 import numpy as np
@@ -57,18 +56,6 @@ def replayed(course, program, hours):
     run = program.ensemble(course.replay.parameters, n=1, start=start, events=events, rtol=1e-8)
     values = run.advance(hours[-1], at=hours).values[0]
     return pl.DataFrame(dict(zip(program.outputs, values.T, strict=True)))
-
-
-def by_copasi(text, names, hours):
-    """The same from the exported model, by COPASI."""
-    other = basico.load_model_from_string(text)
-    try:
-        frame = basico.run_time_course(
-            values=[0.0, *hours], method="lsoda", r_tol=1e-10, a_tol=1e-12, use_sbml_id=True, model=other
-        )
-    finally:
-        basico.remove_datamodel(other)
-    return frame[names].to_numpy()[1:]
 
 
 @pytest.fixture(scope="module")
@@ -130,10 +117,10 @@ def test_the_replay_is_what_the_trial_lived(lived):
 
 
 @pytest.mark.parametrize("arm", ["naldemedine", "placebo"])
-def test_copasi_lives_the_same_treatment(entries, lived, loaded, arm):
+def test_copasi_lives_the_same_treatment(copasi, entries, lived, loaded, arm):
     ours, _ = lived[arm]
     names = list(loaded.observables["id"])
-    assert agree(ours.select(names).to_numpy(), by_copasi(entries[f"{arm}.xml"], names, HOURS), 1e-5)
+    assert agree(ours.select(names).to_numpy(), copasi(entries[f"{arm}.xml"], names, [0.0, *HOURS])[1:], 1e-5)
 
 
 @pytest.mark.slow
@@ -146,7 +133,7 @@ def test_copasi_lives_the_same_treatment(entries, lived, loaded, arm):
         ("fmt-tian-2017", "fmt"),
     ],
 )
-def test_copasi_lives_other_kinds_of_treatment(name, arm, loaded, tmp_path):
+def test_copasi_lives_other_kinds_of_treatment(copasi, name, arm, loaded, tmp_path):
     days = 4
     hours = np.arange(24 * days) + 0.5
     study = trial.load_study(name)
@@ -155,7 +142,7 @@ def test_copasi_lives_other_kinds_of_treatment(name, arm, loaded, tmp_path):
     course = trial.patient(study, person, arm, model=loaded)
     ours = replayed(course, engine.compile(loaded.sbml), hours)
     names = list(loaded.observables["id"])
-    theirs = by_copasi(entries[f"{arm}.xml"], names, hours)
+    theirs = copasi(entries[f"{arm}.xml"], names, [0.0, *hours])[1:]
     assert agree(ours.select(names).to_numpy(), theirs, 1e-5)
 
 
