@@ -126,7 +126,7 @@ def test_every_state_of_two_patients_in_copasi(copasi, loaded, own_model, popula
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(3600)
 def test_every_state_of_fifty_patients_in_libroadrunner(own_model, population):
     patients = np.arange(PATIENTS)
     grid = np.arange(0.0, HOURS + 0.25, 0.5)
