@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 HERE = Path(__file__).parent
 FIELDS = ("check", "people", "refused", "failed", "broken", "worst", "where", "model", "date")
-RTOL = 1e-4
+RTOL, FINE_RTOL = 1e-4, 1e-7
 LARGEST_DRIFT = 1e-3
 GROUP, WEEKS = 25, 4
 EVENNESS = (1.0, 0.3, 0.1)
@@ -149,7 +149,10 @@ def _treated(
 def drift(standing: Standing, first: int, n: int) -> Found:
     """Untreated people; broken: a state of the gut that moves by 0.1 % in 12 weeks."""
     values, start, people = standing.people(range(first, first + n), EVENNESS[0], NO_ILLNESS)
-    run = standing.program.ensemble(values, n=len(people), start=start, threads=standing.threads)
+    # the error of a coarse solution would be taken for drift
+    run = standing.program.ensemble(
+        values, n=len(people), start=start, threads=standing.threads, rtol=FINE_RTOL
+    )
     run.advance(12 * WEEK)
     moved = np.abs(run.states - start) / np.maximum(np.abs(start), 1e-9)
     moved[:, [i for i, s in enumerate(standing.program.states) if s.startswith(ALWAYS_MOVING)]] = 0.0
