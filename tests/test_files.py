@@ -2,6 +2,7 @@
 
 import os
 import stat
+from pathlib import Path
 
 import pytest
 
@@ -50,6 +51,23 @@ def test_two_writers_of_one_file_do_not_meet(tmp_path):
 def test_a_missing_folder_is_an_os_error(tmp_path):
     with pytest.raises(FileNotFoundError):
         files.write_text(tmp_path / "none" / "a.txt", "x")
+
+
+def test_a_folder_is_not_replaced(tmp_path):
+    with pytest.raises(OSError, match="directory"):
+        files.write_text(tmp_path, "x")
+    assert tmp_path.is_dir()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and devices as POSIX has them")
+def test_a_link_stays_a_link_and_a_device_a_device(tmp_path):
+    files.write_text(tmp_path / "a.txt", "old")
+    (tmp_path / "link.txt").symlink_to(tmp_path / "a.txt")
+    files.write_text(tmp_path / "link.txt", "new")
+    assert (tmp_path / "link.txt").is_symlink()
+    assert (tmp_path / "a.txt").read_text(encoding="utf-8") == "new"
+    files.write_text(os.devnull, "x")
+    assert not stat.S_ISREG(Path(os.devnull).stat().st_mode)
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permission bits are POSIX's")

@@ -25,7 +25,10 @@ def whole(path: str | Path) -> Iterator[Path]:
     Raises:
         OSError: the folder is not there or cannot be written, or the disk is full.
     """
-    target = Path(path)
+    target = Path(path).resolve()  # a link stays one
+    if target.exists() and not target.is_file():
+        yield target  # a device or a pipe takes what it is given; a folder says that it is one
+        return
     part = target.with_name(f"{target.name}.{uuid.uuid4().hex[:12]}.part")
     try:
         yield part
