@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from opiome import files
 from opiome.cli._run import PIPE_WIDTH, Bar
 
 if TYPE_CHECKING:
@@ -49,10 +50,10 @@ def _write(found: Designs, loaded: LoadedDesign, folder: Path) -> None:
 
     from opiome.report import design_html, design_summary
 
-    found.table.write_parquet(folder / "design.parquet", compression="zstd")
-    found.draws.write_parquet(folder / "draws.parquet", compression="zstd")
-    facts = json.dumps(found.facts, indent=2, ensure_ascii=False)
-    (folder / "design.json").write_text(facts + "\n", encoding="utf-8")
+    for table, name in ((found.table, "design.parquet"), (found.draws, "draws.parquet")):
+        with files.whole(folder / name) as part:
+            table.write_parquet(part, compression="zstd")
+    files.write_text(folder / "design.json", json.dumps(found.facts, indent=2, ensure_ascii=False) + "\n")
     console = Console()
     if not console.is_terminal:
         console = Console(width=PIPE_WIDTH)

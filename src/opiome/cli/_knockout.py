@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from opiome import files
 from opiome.cli._run import PIPE_WIDTH, Bar, prepare
 
 if TYPE_CHECKING:
@@ -81,8 +82,9 @@ def _write(frame: pl.DataFrame, study: Study, folder: Path, facts: dict[str, obj
     from opiome.report import knockout_html, knockout_summary
 
     folder.mkdir(parents=True, exist_ok=True)
-    frame.write_parquet(folder / "knockout.parquet", compression="zstd")
-    (folder / "knockout.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+    with files.whole(folder / "knockout.parquet") as part:
+        frame.write_parquet(part, compression="zstd")
+    files.write_text(folder / "knockout.json", json.dumps(facts, indent=2) + "\n")
     console = Console()
     if not console.is_terminal:
         console = Console(width=PIPE_WIDTH)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from opiome import files
+
 if TYPE_CHECKING:
     from opiome.trial import Validation
 
@@ -63,8 +65,9 @@ def _write(found: Validation, out: Path) -> None:
     """The table, the figure, the page and what they were made with."""
     from opiome.report import validation_page, validation_picture
 
-    found.table.write_parquet(out / "validation.parquet", compression="zstd")
-    (out / "validation.json").write_text(json.dumps(found.facts, indent=2) + "\n", encoding="utf-8")
+    with files.whole(out / "validation.parquet") as part:
+        found.table.write_parquet(part, compression="zstd")
+    files.write_text(out / "validation.json", json.dumps(found.facts, indent=2) + "\n")
     if len(found.table):
         validation_picture(found.table, out / "validation.svg")
     size = found.facts["patients"]
