@@ -28,10 +28,10 @@ SQUARE, GAP, NAMES = 15.0, 3.0, 255.0
 BOARD = 78.0
 """Where the rows of the board begin."""
 KEY = {
-    ("check", "holds"): "only compared, hold",
-    ("check", "miss"): "only compared, missed",
-    ("fit", "holds"): "calibrated, hold",
-    ("fit", "miss"): "calibrated, missed",
+    ("check", "holds"): "check, hold",
+    ("check", "miss"): "check, missed",
+    ("fit", "holds"): "fit (calibrated), hold",
+    ("fit", "miss"): "fit (calibrated), missed",
     ("", "no experiment"): "no experiment",
 }
 SIGNS = {"->": "\N{RIGHTWARDS ARROW}", ">=": "\N{GREATER-THAN OR EQUAL TO}"}
