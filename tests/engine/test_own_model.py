@@ -35,7 +35,7 @@ def own_model(loaded):
 @pytest.fixture(scope="module")
 def population(own_model):
     """Every positive parameter that is not a gate or a fraction moves by about 10 % between patients."""
-    program = engine.compile(own_model, outputs=[])
+    program = engine.compile(own_model)
     rng = np.random.default_rng(2024)
     values = {
         name: value * np.exp(0.1 * rng.standard_normal(PATIENTS))
