@@ -215,6 +215,18 @@ def test_cox_with_ties():
     assert math.isnan(contrast(nobody, placebo, "cox").value)
 
 
+def test_cox_of_arms_that_are_never_compared():
+    def side(*days, stratum=0):
+        strata = np.full(len(days), stratum)
+        return Answers("time", np.array(days, dtype=float), np.ones(len(days), dtype=bool), stratum=strata)
+
+    assert math.isnan(contrast(side(9), side(1, 2, 4), "cox").value)  # nobody is left when the arm has one
+    assert math.isnan(contrast(side(1, 2, 3), side(1, 2, 3, stratum=1), "cox").value)
+    assert math.isfinite(contrast(side(9, 2), side(1, 2, 4), "cox").high)
+    tied = contrast(side(2, 2, 5), side(2, 4, 4), "cox")
+    assert 0 < tied.low < tied.value < tied.high < math.inf
+
+
 def leukaemia():
     data = load_leukemia()
     sides = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import polars as pl
@@ -53,7 +54,7 @@ def test_a_place_keeps_its_arm_in_a_larger_cohort(tiny, study_of):
 
 
 def test_nobody_in_an_arm_is_told(tiny, study_of):
-    all_of_them = INDICATION | {"odds": [{"when": "age > 0", "times": 1e12}]}
+    all_of_them = INDICATION | {"odds": [{"when": "age > 0", "times": 1e6}]}
     with pytest.raises(StudyError, match="nobody is in placebo: 20 patients; expected several patients"):
         trial.run(study_of(indication=all_of_them), patients=10, threads=1, model=tiny)
 
@@ -65,6 +66,7 @@ indication:
   odds:
     - {when: agee > 65, times: 2}
     - {when: cows > 5, times: 2}
+    - {when: nrs > 50, times: 2}
 strata: [age > 65]
 """
 
@@ -72,11 +74,14 @@ strata: [age > 65]
 def test_what_is_wrong_with_an_indication_is_told(tmp_path):
     file = tmp_path / "observed.yaml"
     text = trial.shipped_studies()["compose-1"].file.read_text(encoding="utf-8")
+    text = text.replace("regimen: [placebo]", "allocation: 2, regimen: [placebo]")
     file.write_text(text.replace("strata: [ome > 100]", TEXT), encoding="utf-8")
     told = [(problem.field, problem.message) for problem in trial.lint(file)]
     assert ("indication.arm", "unknown arm 'naldemedin'") in told
     assert any(field == "indication.odds[0].when" for field, _ in told)
     assert any(field == "indication.odds[1].when" and "randomisation" in message for field, message in told)
+    assert ("indication.odds[2].when", "'nrs > 50' never holds") in told
+    assert any(field == "arms.placebo.allocation" for field, _ in told)
     assert any(field == "strata" and "indication" in message for field, message in told)
 
 
@@ -115,6 +120,16 @@ def test_a_published_hazard_ratio_is_judged(tiny, study_of):
     assert row["unit"] == ""
     assert row["hit"] == (row["predictive_low"] <= 1.5 <= row["predictive_high"])
     assert row["error"] == pytest.approx(row["estimate"] - 1.5)
+
+
+@pytest.mark.parametrize("value", [-0.5, 0])
+def test_a_hazard_ratio_is_above_0(tmp_path, value):
+    file = tmp_path / "observed.yaml"
+    text = trial.shipped_studies()["ici-opioids-375"].file.read_text(encoding="utf-8")
+    assert "unit: ratio" in text
+    file.write_text(re.sub(r"value: [\d.]+, low: [\d.]+", f"value: {value}", text, count=1), encoding="utf-8")
+    (problem,) = trial.lint(file)
+    assert problem.message == "a hazard ratio of 0 or below"
 
 
 def test_a_large_trial_is_compressed_and_the_same(tiny, study_of, monkeypatch):

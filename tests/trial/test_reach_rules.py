@@ -28,6 +28,8 @@ MISTAKES = [
     (STEPS, "steps: [{when: nrs >= 4, change: 33}, {when: nrs >= 7, change: 50}]", "the step is never taken"),
     (STEPS, "steps: [{when: nrs 4-6, change: 33}, {when: nrs = 5, change: 50}]", "the step is never taken"),
     (STEPS, "steps: [{when: nrs > 10, change: 33}]", "'nrs > 10' never holds"),
+    (STEPS, "steps: [{when: nrs >= 4, change: 0}]", "the step changes nothing"),
+    (VISITS, f"{VISITS}\nstrata: [nrs > 70]", "'nrs > 70' never holds"),
     ("    - nrs >= 4", "    - bfi < 0", "'bfi < 0' never holds"),
     ("    - nrs >= 4", "    - ome >= 60", "is not known before randomisation"),
     (VISITS, f"{VISITS}\nstrata: [nausea > 2]", "is not known before randomisation"),
@@ -107,6 +109,18 @@ def test_a_drug_of_the_arm_is_not_added_to_it(tmp_path, model, cerp):
     assert "would take it twice" in problem.message
     others = "naldemedine 0.2 mg daily, arms: [oxycodone, fentanyl]"
     assert lint(changed(tmp_path, text, SHARE, ADD % others), model) == []
+
+
+def test_a_titration_that_those_of_single_arms_replace(tmp_path, model, cerp):
+    own = "titration: {every: 3 days, steps: [{when: nrs >= 4, change: 25}]}"
+    text = cerp.replace(MORPHINE, f"{MORPHINE}, {own}", 1)
+    assert lint(changed(tmp_path, text, "title:", "title:"), model) == []
+    named = changed(tmp_path, text, "    over: 1 day", "    over: 1 day\n    arms: [morphine, oxycodone]")
+    (problem,) = lint(named, model)
+    assert problem.field == "rules.titration.arms[0]"
+    assert "'morphine' has a titration of its own" in problem.message
+    alone = changed(tmp_path, text, "    over: 1 day", "    over: 1 day\n    arms: [morphine]")
+    assert [problem.field for problem in lint(alone, model)] == ["rules.titration", "rules.titration.arms[0]"]
 
 
 def test_rules_for_opioids_where_nobody_takes_one(tmp_path, model, cerp):

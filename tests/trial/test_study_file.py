@@ -134,6 +134,7 @@ def test_rules_and_quantities_of_the_schema_are_those_of_the_trial():
 
 # what is replaced, by what, line, column, field, words
 DISTRIBUTION = "population.covariates.age.distribution"
+PUBLISHED = GOOD.rstrip("\n").splitlines()[-1]
 CHOICE = "background.opioid.choices[0].regimen"
 OME = "    ome: {distribution: lognormal, median: 60, cv: 0.5}\n"
 MISTAKES = [
@@ -180,6 +181,24 @@ MISTAKES = [
     ("arm: placebo", "arm: plcebo", 35, 26, "published[0].arm", "Did you mean 'placebo'?"),
     ("source: me,", "source: you,", 35, 92, "published[0].source", "unknown source 'you'"),
     ("value: 1.5", "value: 2.5", 35, 42, "published[0].value", "the interval does not hold the value"),
+    ("placebo, value: 1.5", "placebo, n_against: 9, value: 1.5", 35, 46, "published[0].n_against", "Add it"),
+    (
+        "value: 1.5",
+        "against: placebo, value: 1.5",
+        35,
+        44,
+        "published[0].against",
+        "compared with itself",
+    ),
+    (PUBLISHED, f"{PUBLISHED}\n{PUBLISHED}", 36, 5, "published[1]", "a second value for 'sbm' and 'placebo'"),
+    (
+        "    regimen: [placebo]",
+        "    allocation: 101\n    regimen: [placebo]",
+        25,
+        17,
+        "arms.placebo.allocation",
+        "less than or equal to 100",
+    ),
     (
         "value: 1.5, low: 1.0, high: 2.0, unit: per week",
         "value: 1.5, unit: per day",

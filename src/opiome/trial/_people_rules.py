@@ -67,6 +67,10 @@ def _indication(study: Study, at_entry: list[str]) -> Found:
     if study.strata:
         message = "strata are of a randomisation, and an indication stands in its place"
         yield ("strata",), Problem(message, remedy="leave one of the two out")
+    for name, arm in study.arms.items():
+        if arm.allocation != 1:
+            message = "an allocation is of a randomisation, and the indication says who is in which arm"
+            yield ("arms", name, "allocation"), Problem(message, remedy="leave it out, and set 'share'")
     for i, item in enumerate(given.odds):
         name = item.when.quantity
         if name not in at_entry:

@@ -135,6 +135,9 @@ def protocol_problems(study: Study) -> Found:
                         remedy=f"did you mean '{near}'?" if near else None,
                     ),
                 )
+            elif path == ("rules", "titration") and study.arms[arm].titration is not None:
+                what = f"'{arm}' has a titration of its own, which stands in place of this one"
+                yield (*path, "arms", i), Problem(what, remedy="leave one of the two out")
     yield from _taken_twice(study)
     yield from _reasons(study)
     rescue = rules.rescue_opioid

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from opiome import regimen
 from opiome.errors import DoseError, Problem
 from opiome.trial._conditions import conditions, every_rule, titrations
+from opiome.trial._endpoint_fields import DIARY_QUANTITIES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -82,7 +83,11 @@ def never_seen(study: Study) -> Found:
 
 def never_met(study: Study) -> Found:
     """Conditions off the scale of their quantity, and steps that those before them leave nothing."""
-    for path, test in conditions(study):
+    odds = study.indication.odds if study.indication else ()
+    at_entry: list[tuple[Steps, Condition]] = [(("strata", i), test) for i, test in enumerate(study.strata)]
+    at_entry += [(("indication", "odds", i, "when"), item.when) for i, item in enumerate(odds)]
+    of_diary = [one for one in at_entry if one[1].quantity in DIARY_QUANTITIES]
+    for path, test in (*conditions(study), *of_diary):
         low, high = _SCALES.get(test.quantity, (0.0, float("inf")))
         if not _some_between(test, low, high):
             scale = f"{low:g} to {high:g}" if high < float("inf") else "0 and above"
@@ -91,9 +96,6 @@ def never_met(study: Study) -> Found:
         if test.quantity in _FROM_RANDOMISATION:
             what = f"'{test.quantity}' is not known before randomisation"
             yield ("population", "entry", i), Problem(what, expected=_AT_ENTRY)
-    odds = study.indication.odds if study.indication else ()
-    at_entry: list[tuple[Steps, Condition]] = [(("strata", i), test) for i, test in enumerate(study.strata)]
-    at_entry += [(("indication", "odds", i, "when"), item.when) for i, item in enumerate(odds)]
     for path, test in at_entry:
         if test.quantity in _FROM_RANDOMISATION - {"ome"}:
             what = f"'{test.quantity}' is not known before randomisation"
@@ -108,6 +110,12 @@ def _never_taken(study: Study) -> Found:
     """Steps of a titration that those before them leave nothing."""
     for path, rule in titrations(study):
         for i, step in enumerate(rule.steps):
+            if step.change == 0:
+                what = "the step changes nothing"
+                yield (
+                    (*path, "steps", i, "change"),
+                    Problem(what, expected="a change up or down, in per cent"),
+                )
             before = next((one for one in rule.steps[:i] if _holds_wherever(one.when, step.when)), None)
             if before is not None:
                 what = f"the step is never taken: wherever '{step.when}' holds, '{before.when}' did before it"
@@ -173,21 +181,32 @@ def without_opioid(study: Study, model: Model) -> Found:
         if _any_opioid([*arm.regimen, *(before if arm.keep_background else ())], model)
     }
     rules = study.rules
-    asked: list[tuple[Steps, tuple[str, ...]]] = []
+    asked: list[tuple[Steps, Iterable[str]]] = []
     for path, titration in titrations(study):
-        asked.append((path, (str(path[1]),) if path[0] == "arms" else titration.arms))
-    asked += [(("rules", "rotation"), rules.rotation.arms)] if rules.rotation else []
-    asked += [(("rules", "rescue_opioid"), ())] if rules.rescue_opioid else []
-    asked += [(("rules", "stop", i), rule.arms) for i, rule in enumerate(rules.stop) if rule.stop == "opioid"]
+        shared = [name for name in titration.arms or study.arms if _shares_titration(study, name)]
+        asked.append((path, [str(path[1])] if path[0] == "arms" else shared))
+    asked += [(("rules", "rotation"), rules.rotation.arms or study.arms)] if rules.rotation else []
+    asked += [(("rules", "rescue_opioid"), study.arms)] if rules.rescue_opioid else []
+    asked += [
+        (("rules", "stop", i), rule.arms or study.arms)
+        for i, rule in enumerate(rules.stop)
+        if rule.stop == "opioid"
+    ]
     for path, arms in asked:
-        if not with_one & set(arms or study.arms):
+        if not with_one & set(arms):
+            who = "nobody who has it" if with_one else "nobody"
             yield (
                 path,
                 Problem(
-                    "the rule does nothing: nobody takes an opioid at stated times",
+                    f"the rule does nothing: {who} takes an opioid at stated times",
                     expected="an opioid in the background or in an arm that has the rule",
                 ),
             )
+
+
+def _shares_titration(study: Study, name: str) -> bool:
+    """Whether an arm follows the titration of all arms (one that is not there is told elsewhere)."""
+    return name not in study.arms or study.arms[name].titration is None
 
 
 def _any_opioid(texts: Iterable[str], model: Model) -> bool:

@@ -140,35 +140,51 @@ def _endpoints(study: Study) -> Found:
 
 def _published(study: Study) -> Found:
     endpoints = {endpoint.id: endpoint for endpoint in study.endpoints}
+    seen: set[tuple[str, str, bool]] = set()
     for i, result in enumerate(study.published):
         path: Steps = ("published", i)
+        key = (result.endpoint, result.arm, result.against is None)
+        if key in seen:
+            what = f"a second value for '{result.endpoint}' and '{result.arm}'"
+            yield path, Problem(what, remedy="leave one out")
+        seen.add(key)
         if result.endpoint not in endpoints:
             yield (*path, "endpoint"), unknown(result.endpoint, endpoints, "endpoint")
-        elif result.unit != (unit := _unit(result, endpoints[result.endpoint])):
-            of = "the endpoint's unit" if unit != _RATIO else "the unit of a hazard ratio"
-            yield (*path, "unit"), Problem(f"'{result.unit}' is not {of}", expected=f"'{unit}'")
-        elif (
-            result.against is None
-            and result.unit == "%"
-            and RULES[endpoints[result.endpoint].rule].kind == "proportion"
-            and not 0 <= result.value <= 100  # noqa: PLR2004  # per cent
-        ):
-            yield (*path, "value"), Problem(f"{result.value:g} % of patients", expected="0 to 100 %")
-        if result.arm not in study.arms:
-            yield (*path, "arm"), unknown(result.arm, study.arms, "arm")
-        if result.against is not None and result.against != study.reference_arm:
-            yield (
-                (*path, "against"),
-                Problem(f"'{result.against}' is not the reference arm", expected=f"'{study.reference_arm}'"),
-            )
+        else:
+            yield from _value(result, endpoints[result.endpoint], path)
+        yield from _compared(result, study, path)
         if result.source not in study.sources:
             yield (*path, "source"), unknown(result.source, study.sources, "source")
-        ends = [end for end in (result.low, result.value, result.high) if end is not None]
-        if any(one > other for one, other in pairwise(ends)):
-            yield (
-                (*path, "value"),
-                Problem("the interval does not hold the value", expected="low <= value <= high"),
-            )
+
+
+def _value(result: Published, endpoint: Endpoint, path: Steps) -> Found:
+    """A published value that is not what its endpoint can be."""
+    proportion = result.against is None and result.unit == "%" and RULES[endpoint.rule].kind == "proportion"
+    ends = [end for end in (result.low, result.value, result.high) if end is not None]
+    if result.unit != (unit := _unit(result, endpoint)):
+        of = "the endpoint's unit" if unit != _RATIO else "the unit of a hazard ratio"
+        yield (*path, "unit"), Problem(f"'{result.unit}' is not {of}", expected=f"'{unit}'")
+    elif unit == _RATIO and min(ends) <= 0:
+        yield (*path, "value"), Problem("a hazard ratio of 0 or below", expected="numbers above 0")
+    elif proportion and not 0 <= result.value <= 100:  # noqa: PLR2004  # per cent
+        yield (*path, "value"), Problem(f"{result.value:g} % of patients", expected="0 to 100 %")
+    if any(one > other for one, other in pairwise(ends)):
+        problem = Problem("the interval does not hold the value", expected="low <= value <= high")
+        yield (*path, "value"), problem
+
+
+def _compared(result: Published, study: Study, path: Steps) -> Found:
+    """Arms of a published value that do not exist or are not compared."""
+    if result.arm not in study.arms:
+        yield (*path, "arm"), unknown(result.arm, study.arms, "arm")
+    if result.n_against is not None and result.against is None:
+        yield (*path, "n_against"), Problem("'n_against' is given and 'against' is not", remedy="add it")
+    if result.against == result.arm:
+        problem = Problem(f"'{result.arm}' is compared with itself", expected="another arm")
+        yield (*path, "against"), problem
+    elif result.against is not None and result.against != study.reference_arm:
+        problem = Problem(f"'{result.against}' is not the reference arm", expected=f"'{study.reference_arm}'")
+        yield (*path, "against"), problem
 
 
 def _unit(result: Published, endpoint: Endpoint) -> str:

@@ -171,7 +171,7 @@ class Arm(Part):
     """The name in tables and figures."""
     regimen: Annotated[tuple[RegimenText, ...], Field(min_length=1)]
     """What the arm takes from randomisation on; 'placebo' for nothing active."""
-    allocation: Weight = 1.0
+    allocation: Annotated[float, Field(gt=0, le=100)] = 1.0
     """Patients in this arm, relative to the other arms."""
     titration: Titration | None = None
     """How the doses of this arm's opioids are changed, in place of 'rules.titration'."""
@@ -184,7 +184,7 @@ class Odds(Part):
 
     when: Test
     """Who: a condition on a covariate, on 'ome' or on the run-in diary."""
-    times: Annotated[float, Field(gt=0)]
+    times: Annotated[float, Field(gt=0, le=1e6)]
     """Their odds are multiplied by this."""
 
 

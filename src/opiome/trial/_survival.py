@@ -89,7 +89,7 @@ def cox(arm: Answers, reference: Answers) -> Contrast:
     from statsmodels.duration.hazard_regression import PHReg
 
     times, events, arms, strata = _stacked(arm, reference)
-    if not (events[arms == 1].any() and events[arms == 0].any()):
+    if not _compared(times, events, arms, strata):
         return undefined(_HAZARDS)  # the ratio would be 0 or without bound
     times = np.maximum(times, np.finfo(np.float64).tiny)  # PHReg drops patients who are at risk for no time
     fitted = PHReg(times, arms[:, None], status=events, strata=strata, ties="efron").fit()
@@ -117,6 +117,17 @@ def predicted_ratio(arm: Answers, reference: Answers, n_arm: int, n_reference: i
     ]
     reach = float(norm.ppf((1 + _PREDICTIVE) / 2)) * math.sqrt(error**2 + sum(1 / count for count in events))
     return own.value * math.exp(-reach), own.value * math.exp(reach)
+
+
+def _compared(times: Array, events: Array, arms: Array, strata: NDArray[np.int64]) -> bool:
+    """Whether each arm has an event while the other has somebody at risk, so that the ratio has a bound."""
+    seen = np.zeros(2, dtype=bool)
+    for stratum in np.unique(strata):
+        own = strata == stratum
+        last = min(times[own & (arms == k)].max(initial=-np.inf) for k in (0, 1))
+        both = own & (events > 0) & (times <= last)
+        seen |= [bool((both & (arms == k)).any()) for k in (0, 1)]
+    return bool(seen.all())
 
 
 def _medians(arm: Answers, reference: Answers, p: float) -> Contrast:
