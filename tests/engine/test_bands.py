@@ -99,6 +99,14 @@ def test_edges_must_ascend():
         engine.Bands(TIMES, [1.0], [1.0])
 
 
+@pytest.mark.parametrize("edges", [[0.0], [0.0, 0.0, 0.0]])
+def test_every_output_has_edges(oral, cl, edges):
+    bands = engine.Bands(TIMES, edges, [20.0] * len(edges))
+    with pytest.raises(InputError, match=f"3 times and 2 outputs; expected 3 times and {len(edges)} outputs"):
+        engine.stream(chunks(oral, [2], cl), 12.0, bands)
+    assert bands.n.sum() == 0
+
+
 def test_a_stopped_run_goes_on_from_its_file(oral, cl, tmp_path):
     whole = engine.stream(chunks(oral, [1000], cl), 12.0, engine.Bands(TIMES, [0, 0], [10, 10]))
     engine.stream(chunks(oral, [300], cl), 12.0, engine.Bands(TIMES, [0, 0], [10, 10])).write(

@@ -204,6 +204,12 @@ def test_all_problems_are_told_at_once(tmp_path, model):
     with pytest.raises(StudyError) as caught:
         load(tmp_path, WRONG, model)
     assert "alpha" in str(caught.value)
+    two = "  - {label: two, allocation: {placebo: true}}\n  - {label: three, patients: 20.5}\n"
+    with pytest.raises(StudyError) as caught:
+        load(tmp_path, WRONG + two, model)
+    told = [str(problem) for problem in caught.value.problems]
+    assert any("allocation.placebo: 'True' does not fit; expected a number" in one for one in told)
+    assert any("patients[0]: '20.5' does not fit; expected a whole number" in one for one in told)
     with pytest.raises(StudyError) as caught:
         load(tmp_path, WORSE, model)
     told = "\n".join(str(problem) for problem in caught.value.problems)

@@ -31,9 +31,8 @@ class Bands:
         times: (k,) output times, h.
         low: (o,) lower edge of each output's histogram.
         high: (o,) upper edge.
-        bins: equal bins between the edges; a quantile is exact to one bin width. Values outside are counted
-        at
-            the edges.
+        bins: equal bins between the edges; a quantile is exact to one bin width. Values outside are
+            counted at the edges.
 
     Raises:
         InputError: edges that are not finite or do not ascend.
@@ -57,8 +56,21 @@ class Bands:
         self._sums = np.zeros((len(self.times), len(self.low)), np.int64)
 
     def add(self, values: NDArray[np.float64]) -> None:
-        """Count the patients of ``values`` (n, k, o); failed ones (NaN) are left out from then on."""
+        """Count the patients of ``values`` (n, k, o); failed ones (NaN) are left out from then on.
+
+        Raises:
+            InputError: other times or outputs than the bands have.
+        """
         k, o, bins = self.counts.shape
+        if values.shape[1:] != (k, o):
+            raise InputError(
+                Problem(
+                    f"{values.shape[1]} times and {values.shape[2]} outputs",
+                    field="bands",
+                    expected=f"{k} times and {o} outputs",
+                    remedy="give edges for each output of the program, or compile it with these outputs",
+                )
+            )
         for time in range(k):
             for output in range(o):
                 column = values[:, time, output]

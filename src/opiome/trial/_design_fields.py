@@ -57,7 +57,9 @@ class Candidate(Part):
         None
     )
     """Patients per arm, one number or several; those of the study's publication or run when left out."""
-    allocation: dict[Identifier, Annotated[float, Field(gt=0, le=100)]] = Field(default_factory=dict)
+    allocation: dict[Identifier, Annotated[float, Field(gt=0, le=100, strict=True)]] = Field(
+        default_factory=dict
+    )
     """Patients of an arm (or the reference) for each that 'patients' says; 1 when left out."""
     duration: Duration | None = None
     """How long the arms are treated; as in the study when left out."""
@@ -71,7 +73,7 @@ class Candidate(Part):
     @model_validator(mode="before")
     @classmethod
     def _one_number(cls, given: object) -> object:
-        if isinstance(given, dict) and isinstance(given.get("patients"), int):
+        if isinstance(given, dict) and isinstance(given.get("patients"), int | float | str):
             return given | {"patients": [given["patients"]]}
         return given
 
