@@ -34,6 +34,13 @@ def test_batches_and_threads_change_nothing(tiny, study, three):
         same(one, other)
 
 
+def test_nobody_at_once_is_refused(tiny, study):
+    with pytest.raises(StudyError, match="0 patients simulated at once"):
+        next(iter(trial.replicates(study, [0], 20, model=tiny, together=0)))
+    with pytest.raises(StudyError, match="-1 patients simulated at once"):
+        trial.run(study, patients=20, model=tiny, chunk=-1)
+
+
 def test_replicates_differ(three):
     estimates = [one.endpoints["estimate"].to_list() for one in three]
     assert estimates[0] != estimates[1]

@@ -86,6 +86,9 @@ def settle(
     """Load and compile what a run needs; raises StudyError or ModelError if study and model do not fit."""
     from opiome import engine
 
+    if chunk < 1:
+        problem = f"{chunk} patients simulated at once"
+        raise StudyError(Problem(problem, expected="at least 1", remedy="leave it out"))
     if model is None:
         from opiome import model as models
 
