@@ -54,6 +54,11 @@ class Bench:
         return engine.compile(self.model.sbml, outputs=list(dict.fromkeys(known)))
 
     @cached_property
+    def whole(self) -> Program:
+        """The program with every variable: the untreated state needs them, not only those looked at."""
+        return engine.compile(self.model.sbml)
+
+    @cached_property
     def healthy(self) -> Cohort:
         return self._people(NO_ILLNESS)
 
@@ -62,18 +67,17 @@ class Bench:
         return self._people({})
 
     def _people(self, population: Mapping[str, Mapping[str, object]]) -> Cohort:
-        # the untreated state needs every variable, not only those that are looked at
-        found = cohort.build(self.model, population, self.n, self.seed)
+        found = cohort.build(self.model, population, self.n, self.seed, program=self.whole)
         return found.take(found.outcome == 0)
 
+    @cached_property
     def typical(self) -> Cohort:
         """One person with every parameter at its typical value; for runs without a regimen (``doses`` only).
 
         A regimen would put the variability of a person into the drug's parameters.
         """
-        whole = engine.compile(self.model.sbml)
-        solved = untreated(self.model, whole, whole.defaults)
-        parameters = whole.defaults | solved.parameters
+        solved = untreated(self.model, self.whole, self.whole.defaults)
+        parameters = self.whole.defaults | solved.parameters
         return replace(
             self.healthy.take([0]),
             parameters={name: np.broadcast_to(np.asarray(v, float), (1,)) for name, v in parameters.items()},

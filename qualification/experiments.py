@@ -229,7 +229,7 @@ def barrier_and_immunity(bench: Bench) -> Iterator[tuple[str, Answer]]:
 
 def _closing(bench: Bench, level: float) -> float:
     """Tight junctions of one person whose mucosal butyrate is set, four days on."""
-    person = bench.typical()
+    person = bench.typical
     flux = bench.run(person, [], [0.0])["butyrate_flux"][0, 0]
     per_flux = level / flux * float(person.parameters["healthy_butyrate_flux"][0])
     return float(

@@ -39,12 +39,12 @@ def course(
             {"CMT": name, "AMT": BESIDE[name] / 4, "TIME": day * DAY, "II": 6.0, "ADDL": 4 * (14 - day)}
         )
     slot = mouse.model.slot_parameters("morphine", "injection", "opioid")
-    return mouse.run(mouse.typical(), [], DAYS, doses=doses, start=start, parameters=slot | parameters)
+    return mouse.run(mouse.typical, [], DAYS, doses=doses, start=start, parameters=slot | parameters)
 
 
 def germ_free(mouse: Bench) -> tuple[np.ndarray, Mapping[str, float]]:
     """Start state without bacteria, and parameters without immigration."""
-    person = mouse.typical()
+    person = mouse.typical
     start = person.start.copy()
     guilds = [
         i

@@ -54,14 +54,22 @@ class Events(NamedTuple):
 
 
 @njit(nogil=True, cache=True)
+def changed(lane, p, work, at, events):
+    """Whether a comparison that was just probed differs from what it was at the start of the step."""
+    n_triggers = events.flags.shape[1]
+    found = False
+    for k in range(events.marks.shape[1]):
+        found |= (work[at.watch + (n_triggers + k) * W + lane] != 0.0) != events.marks[p, k]
+    return found
+
+
+@njit(nogil=True, cache=True)
 def first_change(lane, p, t, h, t_new, code, work, calls, at, events):
     """The fraction of the step at which a comparison has just changed; 1 if none does.
 
     The step is looked at in ``LOOKS`` places, so that what holds only inside it is seen too; then bisection
     on the dense output, to the last bit of the fraction.
     """
-    marks = events.marks
-    n_triggers, n_switches = events.flags.shape[1], marks.shape[1]
     low, high = 0.0, 0.0
     for look in range(1, LOOKS + 1):
         if look == LOOKS:
@@ -73,10 +81,7 @@ def first_change(lane, p, t, h, t_new, code, work, calls, at, events):
             work[at.s + lane] = look / LOOKS
             call(code[6], calls.dense)
         call(code[4], calls.probe)
-        changes = False
-        for k in range(n_switches):
-            changes |= (work[at.watch + (n_triggers + k) * W + lane] != 0.0) != marks[p, k]
-        if changes:
+        if changed(lane, p, work, at, events):
             high = look / LOOKS
             break
         low = look / LOOKS
@@ -90,10 +95,7 @@ def first_change(lane, p, t, h, t_new, code, work, calls, at, events):
         work[at.s + lane] = middle
         call(code[6], calls.dense)
         call(code[4], calls.probe)
-        found = False
-        for k in range(n_switches):
-            found |= (work[at.watch + (n_triggers + k) * W + lane] != 0.0) != marks[p, k]
-        if found:
+        if changed(lane, p, work, at, events):
             high = middle
         else:
             low = middle
@@ -108,8 +110,6 @@ def before_change(lane, p, t, h, code, work, calls, at, events):
     The state is held, so comparisons of states do not count. For a step that was rejected: the jump of a rate
     at such a time is no error that smaller steps would remove.
     """
-    marks = events.marks
-    n_triggers, n_switches = events.flags.shape[1], marks.shape[1]
     for i in range(at.states):
         work[at.yobs + i * W + lane] = work[at.y + i * W + lane]
     low, high = 0.0, 1.0
@@ -117,9 +117,7 @@ def before_change(lane, p, t, h, code, work, calls, at, events):
     for k in range(61):
         work[at.tobs + lane] = t + middle * h
         call(code[4], calls.probe)
-        found = False
-        for i in range(n_switches):
-            found |= (work[at.watch + (n_triggers + i) * W + lane] != 0.0) != marks[p, i]
+        found = changed(lane, p, work, at, events)
         if k == 0 and not found:
             return h
         if found:
