@@ -15,7 +15,6 @@ study, model and code; ``--processes`` share the work.
 from __future__ import annotations
 
 import argparse
-import csv
 import hashlib
 import json
 import math
@@ -28,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import table
 from null_trials import FAST, samples
 
 from opiome import files, trial
@@ -148,7 +148,7 @@ def null(trials: int, place: Path) -> None:
             row |= {"model_sha256": facts["model_sha256"][:16], "core_minutes": f"{spent:.0f}"}
             rows.append(row | {"date": datetime.now(UTC).date().isoformat()})
             print(f"{endpoint.label}, {analysis}: {row['error']}", flush=True)
-    write(OUT, rows)
+    table.write(OUT, list(rows[0]), rows)
 
 
 def errors(pool: trial.Answers, analysis: str, trials: int, seed: int) -> dict[str, Any]:
@@ -217,7 +217,7 @@ def page() -> None:
     """Write the page of the documentation from the tables."""
     text = ""
     if REPLICATES.exists():
-        rows = read(REPLICATES)
+        rows = table.read(REPLICATES)
         text += REPLICATED.format(**rows[0])
         for row in rows:
             told = [
@@ -229,7 +229,7 @@ def page() -> None:
             )
         text += REPLICATED_FOOT.format(**rows[0])
     if OUT.exists():
-        rows = read(OUT)
+        rows = table.read(OUT)
         held = sum(row["holds"] == "True" for row in rows)
         text += HEAD.format(held=held, analyses=len(rows), **rows[0])
         for row in rows:
@@ -240,20 +240,6 @@ def page() -> None:
     PAGE.write_text(text, encoding="utf-8")
 
 
-def read(file: Path) -> list[dict[str, str]]:
-    """The rows of a table."""
-    with file.open(encoding="utf-8", newline="") as stream:
-        return list(csv.DictReader(stream, delimiter="\t"))
-
-
-def write(file: Path, rows: list[dict[str, Any]]) -> None:
-    """Write a table."""
-    with file.open("w", encoding="utf-8", newline="") as stream:
-        writer = csv.DictWriter(stream, list(rows[0]), delimiter="\t", lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-
-
 def replicates(trials: int, place: Path, processes: int) -> None:
     """COMPOSE-1 at its real size, every patient simulated, some trials in one file, so that it resumes."""
     import polars as pl
@@ -262,7 +248,8 @@ def replicates(trials: int, place: Path, processes: int) -> None:
     wanted = [folder / f"{k:05d}.parquet" for k in range(0, trials, BATCH)]
     share([(repeated, file, k * BATCH) for k, file in enumerate(wanted)], processes)
     found = pl.concat([pl.read_parquet(file) for file in wanted])
-    write(REPLICATES, told(found, json.loads((folder / "facts.json").read_text(encoding="utf-8"))))
+    rows = told(found, json.loads((folder / "facts.json").read_text(encoding="utf-8")))
+    table.write(REPLICATES, list(rows[0]), rows)
 
 
 def repeated(file: Path, first: int) -> None:

@@ -8,7 +8,6 @@ and ``--fresh`` forgets what is kept.
 from __future__ import annotations
 
 import argparse
-import csv
 import datetime as dt
 import math
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import experiments
 import mouse
 import page
+import table
 import trials
 from bench import Bench
 from rules import Judged
@@ -27,12 +27,6 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 PAGE = HERE.parent / "docs" / "qualification.md"
 FIELDS = ("id", "value", "low", "high", "model", "date")
-
-
-def read(path: Path) -> list[dict[str, str]]:
-    """Read the rows of a table."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file, delimiter="\t"))
 
 
 def stages(people: int, patients: int, cases: Collection[str]) -> Iterator[tuple[str, object]]:
@@ -47,9 +41,9 @@ def stages(people: int, patients: int, cases: Collection[str]) -> Iterator[tuple
 def write(cases: list[dict[str, str]], kept: dict[str, dict[str, str]], file: Path) -> None:
     """Judge the answers and write the page and its pictures beside it."""
     judged = [Judged(case, kept.get(case["id"])) for case in cases]
-    reasons = {row["id"]: row["reason"] for row in read(HERE / "misses.tsv")}
+    reasons = {row["id"]: row["reason"] for row in table.read(HERE / "misses.tsv")}
     page.draw(judged, file.parent / page.PICTURES)
-    standing = read(HERE / "standing.tsv") if (HERE / "standing.tsv").exists() else []
+    standing = table.read(HERE / "standing.tsv")
     file.write_text(page.render(judged, reasons, standing), encoding="utf-8")
 
 
@@ -63,12 +57,10 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=HERE / "results.tsv")
     parser.add_argument("--page", type=Path, default=PAGE)
     options = parser.parse_args()
-    cases = read(HERE / "cases.tsv")
+    cases = table.read(HERE / "cases.tsv")
     sha = Bench(1).model.sha256[:12]
-    kept = (
-        {} if options.fresh or not options.results.exists() else {r["id"]: r for r in read(options.results)}
-    )
-    kept = {k: r for k, r in kept.items() if r["model"] == sha}
+    before = [] if options.fresh else table.read(options.results)
+    kept = {row["id"]: row for row in before if row["model"] == sha}
     known = {case["id"] for case in cases}
     for name, found in stages(options.people, options.patients, known):
         if not name.startswith(options.only) or f"stage:{name}" in kept:
@@ -81,10 +73,7 @@ def main() -> None:
             kept[case] = dict(zip(FIELDS, (case, *numbers, sha, today), strict=True))
             print(case, *(kept[case][k] for k in FIELDS[1:4]), flush=True)
         kept[f"stage:{name}"] = dict.fromkeys(FIELDS, "") | {"id": f"stage:{name}", "model": sha}
-        with options.results.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, FIELDS, delimiter="\t", lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(kept.values())
+        table.write(options.results, FIELDS, kept.values())
     write(cases, kept, options.page)
     print(options.page)
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import table
 from bench import DAY, NO_ILLNESS, WEEK
 from random_regimens import SEED, pick, random_regimen
 from scipy.stats import gamma
@@ -192,7 +193,7 @@ def run(standing: Standing, name: str, share: float, kept: Path) -> Found:
     """Run the chunks of a check that are not kept, keep them, and return the sum of all."""
     check, people, size = CHECKS[name]
     wanted = max(int(people * share), 1)
-    done = {int(row["first"]): row for row in _read(kept) if row["check"] == name}
+    done = {int(row["first"]): row for row in table.read(kept) if row["check"] == name}
     total = Found(0)
     for first in range(0, wanted, size):
         n = min(size, wanted - first)
@@ -206,13 +207,6 @@ def run(standing: Standing, name: str, share: float, kept: Path) -> Found:
         total += found
         print(name, total, flush=True)
     return total
-
-
-def _read(file: Path) -> list[dict[str, str]]:
-    if not file.exists():
-        return []
-    with file.open(newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines, delimiter="\t"))
 
 
 def _append(file: Path, row: Mapping[str, object]) -> None:
@@ -236,7 +230,7 @@ def main() -> None:
     standing = Standing(options.threads)
     sha = standing.model.sha256[:12]
     kept = Path("results") / "standing" / f"{sha}.tsv"
-    rows = {row["check"]: row for row in _read(options.results)}
+    rows = {row["check"]: row for row in table.read(options.results)}
     for name in CHECKS:
         if name.startswith(options.only):
             found = run(standing, name, options.share, kept)
@@ -248,10 +242,7 @@ def main() -> None:
                 "model": sha,
                 "date": today,
             }
-            with options.results.open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, FIELDS, delimiter="\t", lineterminator="\n")
-                writer.writeheader()
-                writer.writerows(rows[name] for name in CHECKS if name in rows)
+            table.write(options.results, FIELDS, [rows[name] for name in CHECKS if name in rows])
 
 
 if __name__ == "__main__":

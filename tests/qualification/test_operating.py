@@ -79,7 +79,7 @@ def test_replicates_are_told_with_the_middle_90_per_cent(tmp_path, monkeypatch):
     assert (row["trials"], row["minutes"]) == (101, "13")
     for name in ("OUT", "REPLICATES", "PAGE"):
         monkeypatch.setattr(operating, name, tmp_path / name)
-    operating.write(operating.REPLICATES, [row])
+    operating.table.write(operating.REPLICATES, list(row), [row])
     operating.page()
     page = operating.PAGE.read_text(encoding="utf-8")
     assert "| Responders, % | 40.50 to 49.50 | 30.50 to 39.50 | 10.00 to 10.00 | 75.25 |" in page

@@ -13,12 +13,12 @@ sys.path.insert(0, str(HERE))
 import experiments  # noqa: E402
 import figures  # noqa: E402
 import page  # noqa: E402
-import run  # noqa: E402
+import table  # noqa: E402
 from bench import Bench  # noqa: E402
 from rules import Judged  # noqa: E402
 
 SVG = "{http://www.w3.org/2000/svg}"
-CASES = {case["id"]: case for case in run.read(HERE / "cases.tsv")}
+CASES = {case["id"]: case for case in table.read(HERE / "cases.tsv")}
 
 
 def answer(value, low=None, high=None):
@@ -90,7 +90,7 @@ def test_the_standing_checks_are_on_the_page():
 
 
 def test_reasons_belong_to_cases():
-    reasons = run.read(HERE / "misses.tsv")
+    reasons = table.read(HERE / "misses.tsv")
     assert {row["id"] for row in reasons} <= CASES.keys()
     assert len({row["id"] for row in reasons}) == len(reasons)
     assert all(row["reason"] for row in reasons)

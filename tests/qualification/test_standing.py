@@ -79,7 +79,7 @@ def test_a_check_goes_on_where_it_stopped(tmp_path, monkeypatch):
 
 
 def test_committed_results_hold_what_is_asked():
-    rows = {row["check"]: row for row in checks._read(HERE / "standing.tsv")}
+    rows = {row["check"]: row for row in checks.table.read(HERE / "standing.tsv")}
     assert set(rows) == set(checks.CHECKS)
     assert rows["negative"]["failed"] == rows["negative"]["broken"] == "0"
     assert rows["drift"]["failed"] == rows["drift"]["broken"] == "0"
