@@ -13,6 +13,10 @@ COLOURS = {  # Okabe-Ito
     "AMICI": "#E69F00", "COPASI": "#009E73", "CVODE (scikit-sundae)": "#CC79A7", "SciPy LSODA": "#999999",
     "diffrax Kvaerno5": "#000000", "heyoka": "#8B6D00",
 }  # fmt: skip
+MARKERS = {  # so that the curves can be told apart in grey, too
+    "rodas4": "o", "rodas5p": "s", "row4w": "D", "libRoadRunner BDF": "^", "AMICI": "v", "COPASI": "<",
+    "CVODE (scikit-sundae)": ">", "SciPy LSODA": "P", "diffrax Kvaerno5": "X", "heyoka": "*",
+}  # fmt: skip
 Curves = dict[str, list[tuple[float, float, float, int]]]  # engine: rtol, worst error, patients/s, failures
 
 
@@ -98,8 +102,8 @@ def picture(tables: dict[str, Curves], path: Path) -> None:
         for engine, rows in table.items():
             thick = 2.2 if engine in OWN else 1.2
             (drawn[engine],) = axis.loglog(
-                [r[1] for r in rows], [r[2] for r in rows], "o-",
-                color=COLOURS[engine], lw=thick, ms=4, label=engine,
+                [r[1] for r in rows], [r[2] for r in rows], "-",
+                marker=MARKERS[engine], color=COLOURS[engine], lw=thick, ms=5, label=engine,
             )  # fmt: skip
         axis.axvline(TARGET, color="#bbbbbb", lw=0.8, zorder=0)
         axis.set_title(name, loc="left", fontsize=10)
