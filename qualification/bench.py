@@ -60,7 +60,7 @@ class Bench:
 
     @cached_property
     def healthy(self) -> Cohort:
-        return self._people(NO_ILLNESS)
+        return self._people(NO_ILLNESS if self.species == "human" else {})
 
     @cached_property
     def patients(self) -> Cohort:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from opiome import engine, model
+from opiome import cohort, engine, model
+from opiome.errors import CohortError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -118,3 +119,22 @@ def test_a_mouse_on_morphine_slows_and_stays_finite(program: Any, conventional: 
     transit = block.values[0][:, program.outputs.index("colonic_transit")]
     assert transit.max() > 1.2 * 6.3
     assert (run.states >= 0).all()
+
+
+def test_a_mouse_carries_what_a_mouse_has(mouse: Any, program: Any) -> None:
+    mice = cohort.build(mouse, None, 12, seed=1, program=program)
+    assert mice.covariates.columns == ["weight"]
+    assert mice.covariates["weight"].is_between(0.015, 0.045).all()
+    assert set(mouse.parameters["covariates"]) == {"", "weight^0.75", "weight^1"}
+    assert not mice.outcome.any(), mice.reasons
+
+
+def test_covariates_of_people_are_refused_for_mice_by_name(mouse: Any, program: Any) -> None:
+    with pytest.raises(CohortError, match=r"unknown covariate 'ecog'.* carries: weight"):
+        cohort.build(mouse, {"ecog": {"median": 1}}, 2, seed=1, program=program)
+
+
+def test_people_carry_no_covariate_of_mice() -> None:
+    table = model.load().covariates
+    assert table["id"].is_unique().all()
+    assert table.filter(table["id"] == "weight")["reference"].item() > 1

@@ -203,7 +203,7 @@ def marginals(
                 Problem(
                     f"unknown covariate '{name}'",
                     field="population.covariates",
-                    expected=", ".join(found),
+                    expected=f"a covariate that the model's species carries: {', '.join(found)}",
                     remedy=f"did you mean '{near}'?" if near else None,
                 )
             )

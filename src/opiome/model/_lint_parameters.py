@@ -142,6 +142,8 @@ class Graded:
             yield from choice(row, "evidence", EVIDENCE, "kind of evidence")
             yield from choice(row, "distribution", DISTRIBUTIONS, "distribution")
             yield from choice(row, "species", ("human", "mouse"), "species")
+        for row in tables["covariates"]:
+            yield from choice(row, "species", ("human", "mouse"), "species")
         for row in tables["pharmacology"]:
             yield from choice(row, "evidence", EVIDENCE, "kind of evidence")
         for row in tables["edges"]:

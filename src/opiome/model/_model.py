@@ -11,7 +11,7 @@ from opiome.model._draft import OUTSIDE_EQUATIONS
 from opiome.model._resolve import drug_slots, gate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -38,6 +38,12 @@ TABLES = (
     "units",
     "annotations",
 )
+
+
+def _carried(effects: str, covariates: Collection[str]) -> str:
+    """The effects (``weight^0.75; egfr^0.4``) of these covariates."""
+    parts = [part.strip() for part in effects.split(";")]
+    return "; ".join(part for part in parts if part.replace("*", "^").split("^")[0].strip() in covariates)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,10 +80,14 @@ class Model:
 
     @cached_property
     def parameters(self) -> pl.DataFrame:
-        """One row per parameter of the species; ``in_equations`` is false for numbers of other rooms."""
+        """One row per parameter of the species; ``in_equations`` is false for numbers of other rooms.
+
+        Effects of covariates that the species does not carry (the kidney function of a mouse) are left out.
+        """
         import polars as pl
 
         schema = self.draft.tables["parameters"].schema
+        carried = set(self.covariates["id"])
         rows = []
         for item in self.draft.parameters.values():
             row: dict[str, object] = {
@@ -85,6 +95,8 @@ class Model:
                 for c in schema.columns
             }
             row |= {"id": item.id, "value": item.value, "unit": item.unit, "file": item.row.file.name}
+            if self.species != "human":
+                row["covariates"] = _carried(str(row["covariates"]), carried)
             row |= {
                 "line": item.row.line,
                 "in_equations": item.cells.get("mechanism") not in OUTSIDE_EQUATIONS,
@@ -130,8 +142,11 @@ class Model:
 
     @cached_property
     def covariates(self) -> pl.DataFrame:
-        """Who people are by default."""
-        return self.draft.tables["covariates"].frame()
+        """Who people (or mice) are by default: the rows of the species; a row without one is of humans."""
+        import polars as pl
+
+        frame = self.draft.tables["covariates"].frame()
+        return frame.filter(pl.col("species").replace("", "human") == self.species)
 
     @cached_property
     def scenarios(self) -> pl.DataFrame:

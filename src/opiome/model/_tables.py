@@ -69,9 +69,10 @@ SCHEMAS = {
         _schema(
             "covariates",
             "id unit reference distribution median cv lower upper values source note",
-            key="id",
+            key="id species",
             required="id unit distribution",
             numbers="reference median cv lower upper",
+            optional="species",
         ),
         _schema(
             "drugs",
