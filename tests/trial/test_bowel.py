@@ -138,3 +138,15 @@ def test_the_numbers_are_read_with_their_sources():
     numbers = diary_numbers()
     assert sum(numbers.rhythm) == pytest.approx(24)
     assert numbers.rhythm[0] > numbers.rhythm[16]  # model hour 0 is 8 in the morning, hour 16 midnight
+
+
+def test_what_follows_within_a_sitting_is_the_same_movement():
+    moves, bowel = simulate(n=200, days=7, per_week=7 * 60.0)
+    gaps = np.diff(moves.time)[np.diff(moves.row) == 0]
+    assert gaps.min() >= FLAT.sitting
+    assert counts(moves, 200).max() <= 7 * 24 / FLAT.sitting
+    # the rate is used up all the same: what is not counted is passed, and does not come again later
+    assert bowel.passed.mean() == pytest.approx(7 * 60, rel=0.01)
+    ordinary, _ = simulate(n=2000, days=28)
+    apart, _ = simulate(n=2000, days=28, numbers=replace(FLAT, sitting=0.0))
+    assert len(ordinary) == pytest.approx(len(apart), rel=1e-3)

@@ -4,7 +4,8 @@ The model gives each patient a rate (movements per hour). Between two movements 
 threshold, drawn anew each time from a gamma distribution of mean 1: movements are more regular than a Poisson
 process, and their long-run number is exactly the integral of the rate. The rate of one person differs from
 day to day and week to week, and over the day; what a trial finds in an untreated arm (variation, regression
-to the mean after selection) follows from that and is written nowhere.
+to the mean after selection) follows from that and is written nowhere. What is passed within half an hour of a
+movement belongs to the same sitting: at ordinary rates that hardly ever happens.
 """
 
 from __future__ import annotations
@@ -144,8 +145,9 @@ class Bowel:
             hour = np.minimum((reached[rows] < due[:, None]).sum(axis=1), _HOURS - 1)
             inside = (due - (reached[rows, hour] - hazard[rows, hour])) / hazard[rows, hour]
             time = start + hour + np.clip(inside, 0.0, 1.0)
-            parts.append(self._movements(rows, hour, time, signs))
-            self.last[rows] = time
+            new = time - self.last[rows] >= self.numbers.sitting
+            parts.append(self._movements(rows[new], hour[new], time[new], signs))
+            self.last[rows[new]] = time[new]
             self.passed[rows] += 1
             togo[rows] = due + self._interval(rows)
         self.togo = togo - total

@@ -22,6 +22,7 @@ class DiaryNumbers:
 
     clock_at_zero: float
     interval_shape: float
+    sitting: float
     day_sd: float
     week_sd: float
     spell_sd: float
