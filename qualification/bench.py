@@ -66,6 +66,11 @@ class Bench:
     def patients(self) -> Cohort:
         return self._people({})
 
+    @cached_property
+    def no_chemotherapy(self) -> Cohort:
+        """Cancer patients who have had no chemotherapy, and what is given with it, for a month."""
+        return self._people({name: NO_ILLNESS[name] for name in ("vinca", "serotonin_blocker")})
+
     def _people(self, population: Mapping[str, Mapping[str, object]]) -> Cohort:
         found = cohort.build(self.model, population, self.n, self.seed, program=self.whole)
         return found.take(found.outcome == 0)
