@@ -13,9 +13,8 @@ from opiome import files
 
 GENERATORS = {
     "_cut.py", "_derivatives.py", "_elementary.py", "_graph.py", "_implicit.py", "_kernels.py",
-    "_linear_system.py", "_lu.py", "_mathml.py", "_rows.py", "_sbml.py", "_steps.py", "_system.py",
-    "_tableaux.py", "_twin.py",
-    "_vector.py",
+    "_linear_system.py", "_lu.py", "_mathml.py", "_rows.py", "_sbml.py", "_shared.py", "_steps.py",
+    "_system.py", "_tableaux.py", "_twin.py", "_vector.py",
 }  # fmt: skip
 VERSION = 3  # raise it when the code that is generated, or what is stored beside it, changes
 

@@ -25,3 +25,15 @@ def call(_typing, address, arguments):
         return context.get_dummy_value()
 
     return types.void(types.int64, types.UniTuple(types.int64, len(arguments))), codegen
+
+
+@intrinsic
+def take(_typing, address):
+    """The integer at ``address``, which grows by one: no two threads take the same."""
+
+    def codegen(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        word = ir.IntType(64)
+        place = builder.inttoptr(args[0], word.as_pointer())
+        return builder.atomic_rmw("add", place, ir.Constant(word, 1), "monotonic")
+
+    return types.int64(types.int64), codegen

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from opiome.engine._call import W, call
+from opiome.engine._call import W, call, take
 from opiome.engine._switching import Calls, Events, Places, before_change, first_change, settle
 
 RESET, SET, STOP, PUT, ADD, BOLUS, START = range(7)  # what an event does, in the order of ties
@@ -24,8 +24,7 @@ SHRINK, GROW = 0.1, 5.0
 @njit(nogil=True, cache=True)
 def integrate(
     code,  # addresses: prep, step, accept, obs
-    first,
-    last,  # patients first <= p < last
+    queue,  # the address of the number of the next patient, which threads share
     now,
     until,
     parameters,  # (n, parameter slots)
@@ -59,7 +58,8 @@ def integrate(
     work,  # the lanes' memory, flat
     base,  # its address
 ):
-    """Integrate patients ``first`` to ``last`` from ``now`` to ``until``."""
+    """Integrate patients from ``now`` to ``until``, as long as the queue has any."""
+    last = states.shape[0]
     n_states = states.shape[1]
     n_par = parameters.shape[1]
     n_in = input_rows.shape[0]
@@ -135,16 +135,18 @@ def integrate(
     to_do = np.zeros(W, np.int8)  # 1: at an event, an output or the end; 0: in a segment
     due = np.zeros(W, np.bool_)  # an output lies in the step just taken
     step_begin, step_length, step_end = np.zeros(W), np.ones(W), np.zeros(W)
-    waiting = first
+    waiting = True
     active = 0
     stale = False  # parameters of some lane changed
 
     while True:
         # fill free lanes
         for lane in range(W):
-            while patient[lane] < 0 and waiting < last:
-                p = waiting
-                waiting += 1
+            while patient[lane] < 0 and waiting:
+                p = take(queue)
+                waiting = p < last
+                if not waiting:
+                    break
                 if outcome[p] != OK:
                     values[p] = np.nan
                     continue
@@ -278,7 +280,7 @@ def integrate(
         if stale:
             call(code[0], prep_arguments)
             stale = False
-        if again and (waiting < last or active == 0):
+        if again and (waiting or active == 0):
             continue
 
         call(code[1], step_arguments)

@@ -60,7 +60,7 @@ class Ensemble:
         self._matrix, self._origin, self._peak = matrix, states.copy(), np.abs(states)
         self._atol = atol
         self._signed = signed | (states < 0).any(axis=0)
-        self._control = np.array([rtol, budget, LEAST_STEP, program._meta["prepared"]])
+        self._control = np.array([rtol, budget, LEAST_STEP])
         self._when = np.zeros(n)
         self._what = np.full(n, -1)  # the state that a failure is about
         for p in np.flatnonzero(self.outcome):
@@ -244,6 +244,9 @@ class Ensemble:
             return Block(times, values, self.outcome.copy())
         from opiome.engine import _driver
 
+        set_here = [actions[2, actions[1] == _schedule.A_SET] for actions in (common, own)]
+        p = p._for(self._matrix, np.concatenate(set_here).astype(int).tolist())
+        control = np.array([*self._control, p._meta["prepared"]])
         values = np.empty((n, len(times), len(p.outputs)))
         code = np.array(
             [p._code.address(k) for k in ("prep", "step", "accept", "obs", "watch", "affect", "dense")],
@@ -259,12 +262,13 @@ class Ensemble:
             + self._triggers.rows
         )
 
-        def work(first: int, last: int) -> None:
+        queue = np.zeros(1, np.int64)  # the next patient, whichever thread is free
+
+        def work() -> None:
             memory, base = p._workspace(rows)
             _driver.integrate(
                 code,
-                first,
-                last,
+                queue.ctypes.data,
                 self.time,
                 float(until),
                 self._matrix,
@@ -283,7 +287,7 @@ class Ensemble:
                 values,
                 self._atol,
                 guard,
-                self._control,
+                control,
                 p._meta["work_rows"],
                 self.outcome,
                 self._when,
@@ -300,12 +304,12 @@ class Ensemble:
             )
 
         pieces = min(self.threads, max(1, n // 8))
-        edges = np.linspace(0, n, pieces + 1).astype(int)
         if pieces == 1:
-            work(0, n)
+            work()
         else:
             with ThreadPoolExecutor(pieces) as pool:
-                list(pool.map(work, edges[:-1], edges[1:]))
+                for running in [pool.submit(work) for _ in range(pieces)]:
+                    running.result()
         self.time = float(until)
         return Block(times, values, self.outcome.copy())
 

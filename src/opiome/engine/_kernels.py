@@ -9,11 +9,14 @@ from opiome.engine._derivatives import TIME, Derivatives
 from opiome.engine._implicit import implicit_part
 from opiome.engine._linear_system import LinearSystem, build
 from opiome.engine._rows import define
+from opiome.engine._shared import shared_nodes, shared_slots
 from opiome.engine._steps import accept, dense, explicit_step, rosenbrock_step
 from opiome.engine._tableaux import Explicit
-from opiome.engine._vector import COMPARE, VECTOR, Emitter, literal
+from opiome.engine._vector import COMPARE, LANES, VECTOR, Emitter, literal
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from opiome.engine._system import System
     from opiome.engine._tableaux import Rosenbrock
 
@@ -56,7 +59,9 @@ class Layout:
 class Kernels:
     """Writes every kernel of a system for one method."""
 
-    def __init__(self, system: System, method: Rosenbrock | Explicit, *, fma: bool) -> None:
+    def __init__(
+        self, system: System, method: Rosenbrock | Explicit, shared: Collection[str] = (), *, fma: bool
+    ) -> None:
         self.system, self.method, self.fma = system, method, fma
         self.graph = system.graph
         self.hoisted: dict[int, int] = {}
@@ -71,6 +76,11 @@ class Kernels:
         in_time = Derivatives(self.graph, n)
         self.time_slopes = [in_time.diff(rate, TIME) for rate in system.rates]
         self.autonomous = not any(self.graph.deps[rate] & 1 for rate in system.rates)
+        roots = [
+            *system.rates, *system.outputs.values(), *self._conditions(), *self._effects(),
+            *self.linear.entries.values(), *self.time_slopes,
+        ]  # fmt: skip
+        self.shared = shared_nodes(self.graph, roots, shared_slots(system, shared))
 
     @property
     def layout(self) -> Layout:
@@ -79,7 +89,7 @@ class Kernels:
         return Layout(
             states=len(s.states),
             parameters=len(s.parameters) + len(s.derived),
-            prepared=len(self.hoisted),
+            prepared=-(-len(self.shared) // LANES) + len(self.hoisted),
             outputs=len(s.outputs),
             entries=0 if isinstance(self.method, Explicit) else -(-len(self.lu.slot) // (1 + self.narrow)),
             stages=self.method.stages,
@@ -149,7 +159,9 @@ class Kernels:
 
     # straight-line kernels
     def _emitter(self, *, hoist: bool = True) -> Emitter:
-        return Emitter(self.graph, self.hoisted if hoist else None, fma=self.fma)
+        if not hoist:
+            return Emitter(self.graph, None, fma=self.fma)
+        return Emitter(self.graph, self.hoisted, self.shared, fma=self.fma)
 
     def _columns(self, name: str, arguments: str, nodes: list[int]) -> str:
         e = self._emitter()
@@ -171,7 +183,9 @@ class Kernels:
 
     def _prepare(self) -> str:
         e = self._emitter(hoist=False)
-        e.plan(self.hoisted)
+        e.plan([*self.shared, *self.hoisted])
+        for node, place in self.shared.items():
+            e.store_first(e.value(node), "%pre", place)
         for node, row in self.hoisted.items():
             e.store(e.value(node), "%pre", row)
         return define("prep", "ptr noalias %par, ptr noalias %pre", e)

@@ -13,7 +13,7 @@ from opiome.engine._outcome import Outcome
 from opiome.errors import EngineError, InputError, Problem, nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from opiome.engine._cuda import Kernel
     from opiome.engine._ensemble import Ensemble
@@ -26,7 +26,12 @@ Array = NDArray[np.float64]
 MOST_PROBLEMS = 30
 
 
-def compile(sbml: str, outputs: Sequence[str] | None = None, method: str | None = None) -> Program:  # noqa: A001, D417
+def compile(  # noqa: A001, D417
+    sbml: str,
+    outputs: Sequence[str] | None = None,
+    method: str | None = None,
+    shared: Collection[str] = (),
+) -> Program:
     """Compile an SBML model.
 
     Args:
@@ -34,13 +39,14 @@ def compile(sbml: str, outputs: Sequence[str] | None = None, method: str | None 
         is taken. outputs: ids to observe (states, assigned variables, parameters, reactions); all assigned
         variables by default. method: ``rodas4`` (the default of small models), ``row4w`` (a W-method, the
         default from 40 states on), ``rodas5p`` (order 5, for tight tolerances) or ``tsit5`` (explicit, for
-        models that are not stiff).
+        models that are not stiff). shared: parameters that will have one value for all patients of an
+        ensemble; a step reads them faster. Where they differ after all, code without this is compiled and
+        used; the bits are the same.
 
     Raises:
         ModelError: the text is not valid SBML, or an output is unknown.
         UnsupportedSbmlError: a construct is not supported; the message names it and its line.
     """
-    from opiome.engine import _machine
     from opiome.engine._tableaux import METHODS
 
     if method is not None and method not in METHODS:
@@ -53,17 +59,27 @@ def compile(sbml: str, outputs: Sequence[str] | None = None, method: str | None 
             )
         )
     wanted = "\0default" if outputs is None else "\0".join(outputs)
-    import llvmlite
-
-    name = _cache.key(sbml, wanted, method or "", llvmlite.__version__, *_machine.target())
+    alike = "\0".join(sorted(set(shared)))
+    name = _name(sbml, wanted, method or "", alike)
     found = _cache.load(name)
     if found is None:
-        found = _generate(sbml, outputs, method)
+        found = _generate(sbml, outputs, method, shared)
         _cache.store(name, *found)
     return Program(sbml, found[0]["method"], name, *found)
 
 
-def kernels_of(sbml: str, outputs: Sequence[str] | None, method: str | None) -> Kernels:
+def _name(*parts: str) -> str:
+    """The name of machine code in the cache."""
+    import llvmlite
+
+    from opiome.engine import _machine
+
+    return _cache.key(*parts, llvmlite.__version__, *_machine.target())
+
+
+def kernels_of(
+    sbml: str, outputs: Sequence[str] | None, method: str | None, shared: Collection[str] = ()
+) -> Kernels:
     """The kernels of a model, as text that is not yet machine code."""
     from opiome.engine import _machine, _sbml
     from opiome.engine._kernels import Kernels
@@ -72,13 +88,28 @@ def kernels_of(sbml: str, outputs: Sequence[str] | None, method: str | None) -> 
     reader = _sbml.read(sbml)
     reader.set_outputs(list(outputs) if outputs is not None else reader.system.default_outputs)
     chosen = default(len(reader.system.states)) if method is None else METHODS[method]
-    return Kernels(reader.system, chosen, fma=_machine.has_fma())
+    known = reader.system.parameters
+    unknown = [name for name in shared if name not in known]
+    if unknown:
+        raise InputError(_no_parameter(name, known) for name in unknown)
+    return Kernels(reader.system, chosen, shared, fma=_machine.has_fma())
 
 
-def _generate(sbml: str, outputs: Sequence[str] | None, method: str | None) -> tuple[dict[str, Any], bytes]:
+def _no_parameter(name: str, known: Collection[str], *, computed: bool = False) -> Problem:
+    near = nearest(name, known)
+    return Problem(
+        f"`{name}` is {'computed by an initial assignment' if computed else 'no parameter'}",
+        field=name,
+        remedy=f"did you mean `{near}`?" if near and not computed else "give parameters of the model",
+    )
+
+
+def _generate(
+    sbml: str, outputs: Sequence[str] | None, method: str | None, shared: Collection[str]
+) -> tuple[dict[str, Any], bytes]:
     from opiome.engine import _machine
 
-    kernels = kernels_of(sbml, outputs, method)
+    kernels = kernels_of(sbml, outputs, method, shared)
     binary = _machine.assemble(kernels.text())
     system, layout = kernels.system, kernels.layout
     graph = system.graph
@@ -87,6 +118,7 @@ def _generate(sbml: str, outputs: Sequence[str] | None, method: str | None) -> t
         "states": system.states,
         "defaults": system.parameters,
         "derived": system.derived,
+        "shared": [i for i, name in enumerate(system.parameters) if name in set(shared)],
         "outputs": list(system.outputs),
         "prepared": layout.prepared,
         "entries": len(kernels.full.lu.slot),
@@ -139,11 +171,22 @@ class Program:
         return Code(self._binary)
 
     @cached_property
+    def _general(self) -> Program:
+        """The same program without shared parameters."""
+        return compile(self.sbml, self.outputs, self.method) if self._meta["shared"] else self
+
+    def _for(self, matrix: Array, changed: Collection[int] = ()) -> Program:
+        """The program that fits the parameters of ``matrix``, of which ``changed`` change on the way."""
+        shared = self._meta["shared"]
+        alike = not len(matrix) or (matrix[:, shared] == matrix[0, shared]).all()
+        return self if alike and not set(shared).intersection(changed) else self._general
+
+    @cached_property
     def _algebra(self) -> tuple[Code, dict[str, Any]]:
         """The kernels for Jacobians and steady states, compiled when first needed."""
         from opiome.engine._machine import Code, assemble
 
-        name = f"{self._name}-algebra"
+        name = _name(self.sbml, self.method, "\0algebra")  # whatever the outputs
         found = _cache.load(name)
         if found is None:
             kernels = kernels_of(self.sbml, [], self.method)
@@ -182,17 +225,7 @@ class Program:
         columns: dict[str, Array] = {}
         for name, value in parameters.items():
             if name not in self.defaults:
-                near = nearest(name, self.parameters)
-                computed = name in self._derived
-                problems.append(
-                    Problem(
-                        f"`{name}` is {'computed by an initial assignment' if computed else 'no parameter'}",
-                        field=name,
-                        remedy=f"did you mean `{near}`?"
-                        if near and not computed
-                        else "give parameters of the model",
-                    )
-                )
+                problems.append(_no_parameter(name, self.parameters, computed=name in self._derived))
                 continue
             column = np.asarray(value, dtype=np.float64)
             if column.ndim > 1:
@@ -268,7 +301,8 @@ class Program:
             code, meta = self._algebra
             prepared = meta["prepared"]
         else:
-            code, prepared = self._code, self._meta["prepared"]
+            fit = self._for(matrix)
+            code, prepared = fit._code, fit._meta["prepared"]  # noqa: SLF001 - a program like this one
         result = np.empty((n, width))
         work, base = self._workspace(2 + len(self.states) + self._slots + width + prepared)
         times = np.ascontiguousarray(np.broadcast_to(np.asarray(time, dtype=np.float64), n))

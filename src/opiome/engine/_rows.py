@@ -26,13 +26,6 @@ class Rows(Body):
         self.lines.append(f"  {name} = {text}")
         return name
 
-    def spread(self, base: str, row: int) -> str:
-        """One double per row, the same in every lane."""
-        p = self.put(f"getelementptr inbounds double, ptr {base}, i64 {row}")
-        x = self.put(f"load double, ptr {p}, align 8")
-        v = self.put(f"insertelement {VECTOR} undef, double {x}, i32 0")
-        return self.put(f"shufflevector {VECTOR} {v}, {VECTOR} undef, <8 x i32> zeroinitializer")
-
     def absolute(self, a: str) -> str:
         """Absolute value."""
         return self.put(f"call {VECTOR} @llvm.fabs.v8f64({VECTOR} {a})")

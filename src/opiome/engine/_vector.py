@@ -15,7 +15,7 @@ from opiome.engine._elementary import EXP, LOG, Constants
 from opiome.engine._graph import TINY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from opiome.engine._graph import Graph
 
@@ -73,6 +73,19 @@ class Body:
         p = self.put(f"getelementptr inbounds {kind}, ptr {base}, i64 {LANES * row}")
         value = self.put(f"load {memory}, ptr {p}, align {bytes_}")
         return self.put(f"fpext {NARROW} {value} to {VECTOR}") if narrow else value
+
+    def spread(self, base: str, index: int) -> str:
+        """One double in every lane."""
+        p = self.put(f"getelementptr inbounds double, ptr {base}, i64 {index}")
+        x = self.put(f"load double, ptr {p}, align 8")
+        v = self.put(f"insertelement {VECTOR} undef, double {x}, i32 0")
+        return self.put(f"shufflevector {VECTOR} {v}, {VECTOR} undef, <8 x i32> zeroinitializer")
+
+    def store_first(self, value: str, base: str, index: int) -> None:
+        """Store the first lane's double."""
+        x = self.put(f"extractelement {VECTOR} {value}, i32 0")
+        p = self.put(f"getelementptr inbounds double, ptr {base}, i64 {index}")
+        self.do(f"store double {x}, ptr {p}, align 8")
 
     def store(self, value: str, base: str, row: int, *, narrow: bool = False) -> None:
         """Store one row."""
@@ -163,12 +176,25 @@ class Body:
 
 
 class Emitter(Body):
-    """Writes the code of graph nodes; what is known per patient is loaded from the rows ``%pre``."""
+    """Writes the code of graph nodes; what is known per patient is loaded from the rows ``%pre``.
 
-    def __init__(self, graph: Graph, hoisted: dict[int, int] | None, *, fma: bool) -> None:
+    Those rows begin with the doubles of ``shared``, nodes that have one value for all patients (and their
+    place): they are read as 8 bytes instead of 64.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        hoisted: dict[int, int] | None,
+        shared: Mapping[int, int] | None = None,
+        *,
+        fma: bool,
+    ) -> None:
         super().__init__(fma=fma)
         self.graph = graph
         self.hoisted = hoisted
+        self.shared = shared or {}
+        self._front = -(-len(self.shared) // LANES)
         self.known: dict[int, str] = {}
         self.uses: Counter[int] = Counter()
 
@@ -183,6 +209,8 @@ class Emitter(Body):
 
     def _is_hoisted(self, node: int) -> bool:
         g = self.graph
+        if node in self.shared:
+            return True
         if self.hoisted is None or g.level[node] != 1:
             return False
         return g.op[node] != "par" and not g.is_boolean(node)  # rows hold numbers, not truth values
@@ -206,7 +234,7 @@ class Emitter(Body):
     def _slot(self, node: int) -> int:
         """The row of a hoisted node."""
         hoisted = self.hoisted if self.hoisted is not None else {}
-        return hoisted.setdefault(node, len(hoisted))
+        return hoisted.setdefault(node, self._front + len(hoisted))
 
     def _fusable(self, node: int) -> bool:
         """A product that is used once and not yet computed: it can be folded into the sum that uses it."""
@@ -241,6 +269,8 @@ class Emitter(Body):
     def _write(self, node: int) -> str:  # noqa: PLR0911 - one line per kind of node
         g = self.graph
         op, args = g.op[node], g.args[node]
+        if node in self.shared:
+            return self.spread("%pre", self.shared[node])
         if op == "par":
             return self.load("%par", args[0])
         if op == "state":
