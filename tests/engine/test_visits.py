@@ -132,3 +132,32 @@ def test_what_a_visit_refuses_leaves_no_trace(program):
         run.advance(END)
         runs.append(run.states)
     assert np.array_equal(*runs)
+
+
+def test_released_patients_are_followed_no_further(program):
+    """The others go on as if nothing had happened; who was released stands still, without a failure."""
+    free, run = (
+        program.ensemble({"CL": CL}, events=engine.EventTable.from_rows(DOSES), threads=1) for _ in range(2)
+    )
+    for one in (free, run):
+        one.advance(30.0)
+    halfway = run.states[1].copy()
+    run.release(np.array([False, True, False]))
+    whole, block = (one.advance(END, [31.0, END]) for one in (free, run))
+    assert (run.outcome == 0).all()
+    assert (run.states[1] == halfway).all()
+    assert np.isnan(block.values[1]).all()
+    assert (block.values[[0, 2]] == whole.values[[0, 2]]).all()
+    assert (run.states[[0, 2]] == free.states[[0, 2]]).all()
+
+
+def test_a_new_tolerance_holds_from_now_on(program):
+    run = program.ensemble({"CL": CL}, rtol=1e-2)
+    run.advance(12.0, [12.0])
+    before = run.steps.sum()
+    run.rtol = 1e-9
+    run.advance(24.0)
+    assert run.rtol == 1e-9
+    assert run.steps.sum() - before > 2 * before
+    with pytest.raises(InputError, match="rtol"):
+        run.rtol = 0.0

@@ -132,10 +132,13 @@ class TinyModel:
         rows = self.pharmacology.filter((pl.col("drug") == drug) & (pl.col("quantity") == "CL"))
         return {f"{slot}_CL": row["value"] for row in rows.iter_rows(named=True)}
 
-    def baseline(self, program, parameters):
+    def baseline(self, program, parameters, *, tested=True):  # noqa: ARG002
         n = len(parameters["habit"])
         solved = {name: np.asarray(values) for name, values in parameters.items()}
         return solved, program.start(solved, n), np.zeros(n, dtype=np.int64)
+
+    def stable(self, program, parameters, start):  # noqa: ARG002
+        return np.ones(len(start), dtype=bool)
 
 
 def _study(**changes):

@@ -9,6 +9,7 @@ import pytest
 from opiome import trial
 from opiome.errors import CohortError, StudyError
 from opiome.trial._randomise import randomise
+from opiome.trial._screen import screen
 from opiome.trial._setting import QUICK, settle
 
 
@@ -79,3 +80,30 @@ def test_what_cannot_be_run_is_refused(tiny, study):
     few = study.screening.model_copy(update={"attempts": 1})
     with pytest.raises(CohortError, match="qualified among 80 candidates"):
         list(trial.replicates(study.model_copy(update={"screening": few}), [1], 40, threads=1, model=tiny))
+
+
+def test_who_is_let_go_changes_nothing(tiny, study, three, monkeypatch):
+    """Candidates who cannot enter any more and patients who have left: following them all gives the same."""
+    from opiome.engine import Ensemble
+    from opiome.trial import _screen
+
+    monkeypatch.setattr(Ensemble, "release", lambda *_: None)
+    monkeypatch.setattr(_screen, "_cannot_enter", lambda _, diary, __: np.zeros(len(diary), dtype=bool))
+    for one, other in zip(trial.replicates(study, range(3), 20, threads=1, model=tiny), three, strict=True):
+        same(one, other)
+
+
+def test_whose_flora_would_not_stay_is_refused_at_entry(tiny, study, monkeypatch):
+    """As they would be before prior therapy: the trial has the same patients."""
+    settled = settle(study, 1, 1, tiny, 100, pace=QUICK)
+    chosen = screen(settled, 20, lambda _: None)
+    lost = set(chosen.cohort.ids[[3, 7]].tolist())
+    sizes = iter(chosen.cohort.parameters["habit"][[3, 7]].tolist())
+    odd = [next(sizes), next(sizes)]
+    monkeypatch.setattr(
+        type(tiny), "stable", lambda _, __, parameters, ___: ~np.isin(parameters["habit"], odd)
+    )
+    again = screen(settled, 20, lambda _: None)
+    assert lost.isdisjoint(again.cohort.ids.tolist())
+    assert again.cohort.ids[:18].tolist() == [i for i in chosen.cohort.ids.tolist() if i not in lost]
+    assert again.reasons["baseline not solved (this flora cannot stay as it is)"] == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from opiome.trial._timeline import after, before, thinned
+from opiome.trial._timeline import after, before, evened, thinned
 
 
 def row(time, amount=10.0, **more):
@@ -28,6 +28,17 @@ def test_a_train_is_cut_without_losing_or_doubling_a_dose(boundary):
     assert both == pytest.approx(np.array(single(train)))
     assert all(t < boundary for t, _ in first)
     assert all(t >= 0 for t, _ in rest)
+
+
+def test_doses_spread_out_are_as_much_and_end_where_the_next_one_begins():
+    train, patch = row(0.0, II=12.0, ADDL=10, LAG=0.5), row(0.0, amount=72.0, II=72.0, ADDL=1, DUR=72.0)
+    spread, rest, same = evened([train, patch], 40.0)
+    assert (spread["AMT"], spread["DUR"], spread["TIME"], spread["ADDL"]) == (40.0, 48.0, 0.0, 0)
+    assert single([rest]) == [(48.0 + 12.0 * k, 10.0) for k in range(7)]
+    assert same == patch
+    assert evened([train], 0.0) == [train]
+    assert [r["AMT"] for r in evened([train], 500.0)] == [110.0]
+    assert evened([row(6.0)], 40.0) == [row(6.0)]
 
 
 def test_a_dose_at_the_boundary_belongs_to_what_follows():

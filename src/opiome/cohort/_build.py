@@ -75,6 +75,7 @@ def build(
     correlations: Mapping[tuple[str, str], float] | None = None,
     keep: Callable[[Mapping[str, NDArray[np.float64]]], NDArray[np.bool_]] | None = None,
     profiles: Profiles | None = None,
+    tested: bool = True,
 ) -> Cohort:
     """Build the people numbered ``first`` to ``first + n - 1``, in the untreated steady state.
 
@@ -88,6 +89,8 @@ def build(
         correlations: pairs of covariates to correlations; the defaults of ``correlations.tsv`` when left out.
         keep: covariates to a mask of the people to keep; the others are never solved.
         profiles: people with stool profiles; the untreated state of each then has these bacteria.
+        tested: whether floras that would not stay as they are are refused; without it ``Model.stable`` tells
+            it later of those who matter.
 
     Returns:
         The cohort. A person whose baseline could not be solved has an outcome other than 0 and stays in it.
@@ -111,7 +114,7 @@ def build(
         for name, variation in variations(model.parameters, spread).items()
         if name in program.defaults
     }
-    own: dict[str, Any] = {}
+    own: dict[str, Any] = {} if tested else {"tested": False}
     weights = np.ones(len(ids))
     if profiles is not None:
         rows = profiles.rows(ids)

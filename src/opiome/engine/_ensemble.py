@@ -23,6 +23,7 @@ Array = NDArray[np.float64]
 MOST_VALUES = 2_000_000_000  # 16 GB of output at once
 LEAST_STEP = 1e-10
 GUARD = -100.0
+_AWAY = -1  # no outcome: the mark of released patients while the others are integrated
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Ensemble:
         self._control = np.array([rtol, budget, LEAST_STEP])
         self._when = np.zeros(n)
         self._what = np.full(n, -1)  # the state that a failure is about
+        self._released = np.zeros(n, bool)
         for p in np.flatnonzero(self.outcome):
             self._what[p] = np.argmin(np.isfinite(states[p]))
             states[p] = np.nan
@@ -113,6 +115,24 @@ class Ensemble:
             for p, value in zip(patients, values, strict=True)
         ]
         return EventTable.concat([*self._tables, *([EventTable.from_rows(rows)] if rows else [])])
+
+    @property
+    def rtol(self) -> float:
+        """The relative tolerance; a new one holds from the present time on."""
+        return float(self._control[0])
+
+    @rtol.setter
+    def rtol(self, value: float) -> None:
+        if not 0 < value < 1:
+            raise InputError(Problem(f"is {value:g}", field="rtol", expected="a number between 0 and 1"))
+        self._control[0] = value
+
+    def release(self, where: NDArray[np.bool_]) -> None:
+        """Follow some patients, a mask (n,), no further: nobody will look at them again.
+
+        Their states and outcome stay as they are; their outputs are NaN from now on.
+        """
+        self._released |= np.asarray(where, bool)
 
     def _slot(self, name: str) -> int:
         if name not in self.program.defaults:
@@ -232,6 +252,16 @@ class Ensemble:
             np.empty(0) if at is None else np.ascontiguousarray(np.asarray(at, dtype=np.float64).reshape(-1))
         )
         self._check_times(until, times)
+        outcome = self.outcome
+        # the driver passes over who has failed
+        self.outcome = np.where(self._released & (outcome == Outcome.OK), _AWAY, outcome).astype(np.int8)
+        values = self._integrate(until, times)
+        self.outcome = np.where(self._released, outcome, self.outcome)
+        self.time = float(until)
+        return Block(times, values, self.outcome.copy())
+
+    def _integrate(self, until: float, times: Array) -> Array:
+        """Take everybody who is followed to ``until``; the outputs, (n, times, outputs)."""
         p, n = self.program, len(self)
         common, own, begin = self._window(until)
         slots = np.full(7 * len(p.states) + 1, -1, np.int64)
@@ -239,9 +269,7 @@ class Ensemble:
             slots[kind] = i
         guard = np.where(self._signed, -np.inf, GUARD)
         if self._gpu:
-            values = p._cuda.advance(self, until, times, (common, own, begin), slots=slots, guard=guard)
-            self.time = float(until)
-            return Block(times, values, self.outcome.copy())
+            return p._cuda.advance(self, until, times, (common, own, begin), slots=slots, guard=guard)
         from opiome.engine import _driver
 
         set_here = [actions[2, actions[1] == _schedule.A_SET] for actions in (common, own)]
@@ -310,8 +338,7 @@ class Ensemble:
             with ThreadPoolExecutor(pieces) as pool:
                 for running in [pool.submit(work) for _ in range(pieces)]:
                     running.result()
-        self.time = float(until)
-        return Block(times, values, self.outcome.copy())
+        return values
 
     def _check_times(self, until: float, times: Array) -> None:
         problems = []

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Array = NDArray[np.float64]
 
-__all__ = ["Untreated", "baseline", "untreated"]
+__all__ = ["Untreated", "baseline", "stable", "untreated"]
 
 _OK, _NON_FINITE, _IMPOSSIBLE = 0, 2, 4  # values of engine.Outcome, which this room may import only late
 _LARGEST_RATE = 1e-9  # of a state's size per hour: 0.0002 % in 12 weeks
@@ -61,10 +61,30 @@ def baseline(
     program: Program,
     parameters: Mapping[str, ArrayLike],
     composition: Mapping[str, ArrayLike] | None = None,
+    *,
+    tested: bool = True,
 ) -> tuple[dict[str, Array], Array, NDArray[np.int64]]:
     """Return completed parameters, start states and outcomes; see :func:`untreated`."""
-    found = untreated(model, program, parameters, composition)
+    found = untreated(model, program, parameters, composition, tested=tested)
     return found.parameters, found.start, found.outcome
+
+
+def stable(
+    model: Model, program: Program, parameters: Mapping[str, ArrayLike], start: Array
+) -> NDArray[np.bool_]:
+    """Tell whose untreated state lasts, shape (n,): the test that ``tested=False`` left out.
+
+    Args:
+        model: the model that ``program`` was compiled from.
+        program: the compiled model.
+        parameters: completed parameters, as :func:`baseline` returns them.
+        start: the untreated states, shape (n, states).
+    """
+    n = len(start)
+    given = {name: np.broadcast_to(np.asarray(v, dtype=np.float64), n) for name, v in parameters.items()}
+    solver = _Solver(model, program, given, n)
+    solver.check_stability(given | {"illness": np.zeros(n)}, start)
+    return np.asarray(solver.outcome == _OK)
 
 
 def untreated(
@@ -72,6 +92,8 @@ def untreated(
     program: Program,
     parameters: Mapping[str, ArrayLike],
     composition: Mapping[str, ArrayLike] | None = None,
+    *,
+    tested: bool = True,
 ) -> Untreated:
     """Solve the untreated steady state of n patients.
 
@@ -81,6 +103,8 @@ def untreated(
         parameters: parameter id to a number or to one number per patient.
         composition: guild id (``G1`` ...) to its share of stool bacteria, a number or one per patient; shares
             are divided by their sum, absent guilds count as 0. Without it ``stool_<guild>`` holds.
+        tested: whether floras that would not stay as they are are refused (half the time of a solution);
+            :func:`stable` tells it later of those who matter.
 
     Raises:
         ProfileError: a guild is unknown, or a share is negative or not a number.
@@ -91,7 +115,7 @@ def untreated(
         given |= _shares(model, composition)
     n = max((len(values) for values in given.values()), default=1)
     given = {name: np.broadcast_to(values, (n,)) for name, values in given.items()}
-    return _Solver(model, program, given, n).solve()
+    return _Solver(model, program, given, n).solve(tested=tested)
 
 
 def _shares(model: Model, composition: Mapping[str, ArrayLike]) -> dict[str, Array]:
@@ -164,7 +188,7 @@ class _Solver:
         self.outcome = np.zeros(n, dtype=np.int64)
         self.reasons = [""] * n
 
-    def solve(self) -> Untreated:
+    def solve(self, *, tested: bool) -> Untreated:
         """Rest without feedback, take baselines, rest with feedback, close the guilds, test stability."""
         zero = np.zeros(self.n)
         closed = {f"{s}_{part}": zero for s in self.guilds for part in ("limit", "immigration")}
@@ -174,7 +198,8 @@ class _Solver:
         states = self._rest(parameters, states, "with feedback")
         parameters |= self._closure(parameters, states)
         self._check_rates(parameters, states)
-        self._check_stability(parameters, states)
+        if tested:
+            self.check_stability(parameters, states)
         parameters["illness"] = np.broadcast_to(
             self.given.get("illness", np.float64(self.program.defaults["illness"])),
             (self.n,),
@@ -245,7 +270,7 @@ class _Solver:
             [f"'{name}' does not come to rest in the untreated patient" for name in names],
         )
 
-    def _check_stability(self, parameters: dict[str, Array], states: Array) -> None:
+    def check_stability(self, parameters: dict[str, Array], states: Array) -> None:
         """Refuse patients in whom a small disturbance would grow (largest real part of the eigenvalues)."""
         moving = np.array(
             [i for i, s in enumerate(self.program.states) if s in self.guilds or s not in self.held]
@@ -254,8 +279,7 @@ class _Solver:
         for first in range(0, len(good), _CHUNK):
             rows = good[first : first + _CHUNK]
             chosen = {name: values[rows] for name, values in parameters.items()}
-            jacobian = self.program.jacobian(states[rows], chosen)[:, moving][:, :, moving]
-            largest = _largest_eigenvalue(jacobian)
+            largest = _largest_eigenvalue(self.program.jacobian(states[rows], chosen), moving)
             unstable = np.zeros(self.n, dtype=bool)
             unstable[rows] = ~(largest < _FASTEST_GROWTH)
             self._refuse(
@@ -266,19 +290,19 @@ class _Solver:
             )
 
 
-def _largest_eigenvalue(jacobian: Array) -> Array:
-    """Return the largest real part of the eigenvalues of each matrix, shape (n,).
+def _largest_eigenvalue(jacobian: Array, moving: NDArray[np.intp]) -> Array:
+    """Return the largest real part of the eigenvalues of each matrix, shape (n,), of the states that move.
 
     States that do not act on each other in a circle have blocks of their own: the matrices stay small.
     """
     from scipy.sparse.csgraph import connected_components
 
-    pattern = (jacobian != 0).any(axis=0)
+    pattern = (jacobian != 0).any(axis=0)[np.ix_(moving, moving)]
     count, label = connected_components(pattern, directed=True, connection="strong")
     largest = np.full(len(jacobian), -np.inf)
     for block in range(count):
-        members = np.flatnonzero(label == block)
-        part = jacobian[:, members][:, :, members]
+        members = moving[label == block]
+        part = jacobian[:, members[:, None], members]
         values = part[:, 0, 0] if len(members) == 1 else np.linalg.eigvals(part).real.max(axis=1)
         largest = np.maximum(largest, values)
     return largest

@@ -297,8 +297,21 @@ class Model:
         program: Program,
         parameters: Mapping[str, ArrayLike],
         composition: Mapping[str, ArrayLike] | None = None,
+        *,
+        tested: bool = True,
     ) -> tuple[dict[str, NDArray[np.float64]], NDArray[np.float64], NDArray[np.int64]]:
-        """Return the untreated steady state: completed parameters, start states and outcomes per patient."""
+        """Return the untreated steady state: completed parameters, start states and outcomes per patient.
+
+        Without ``tested``, :meth:`stable` is left to tell whose flora would not stay as it is.
+        """
         from opiome.model._baseline import baseline
 
-        return baseline(self, program, parameters, composition)
+        return baseline(self, program, parameters, composition, tested=tested)
+
+    def stable(
+        self, program: Program, parameters: Mapping[str, ArrayLike], start: NDArray[np.float64]
+    ) -> NDArray[np.bool_]:
+        """Tell whose untreated state lasts, shape (n,), of what :meth:`baseline` returned."""
+        from opiome.model._baseline import stable
+
+        return stable(self, program, parameters, start)

@@ -119,6 +119,8 @@ class Rules:
         dropout: hazards of leaving; None where nobody leaves.
         events: adverse events, progression and death; None where none are drawn.
         protocol: the rules that change what is prescribed; None before randomisation.
+        brief: whether patients who have left are followed no further.
+        out: who leaves at the end of a day because they cannot enter any more; None where nobody does.
     """
 
     seed: int
@@ -130,6 +132,8 @@ class Rules:
     dropout: Dropout | None = None
     events: AdverseEvents | None = None
     protocol: Protocol | None = None
+    brief: bool = False
+    out: Callable[[Diary, int], NDArray[np.bool_]] | None = None
 
 
 def live(
@@ -192,8 +196,7 @@ def live(
             daily_means[:, column] = np.where(group.present, means[:, watch.names.index(name)], np.nan)
         if hourly is not None:
             hourly.append(values[:, :, watch.outputs])
-        if rules.dropout is not None:
-            _leave(group, column, rules)
+        _part(run, group, column, rules)
         day_done()
     diary.movements = Movements.join(written)
 
@@ -252,6 +255,15 @@ def _willing(patients: NDArray[np.int64], day: int, rules: Rules) -> NDArray[np.
         numbers.rescue_uptake / (1.0 - numbers.rescue_uptake) * streams.exp(numbers.rescue_uptake_sd * person)
     )
     return np.asarray(streams.uniform(rules.seed, "rescue/day", patients, day) < odds / (1.0 + odds))
+
+
+def _part(run: Ensemble, group: Group, column: int, rules: Rules) -> None:
+    """At the end of a day some leave, and nobody follows them where nobody will look at them again."""
+    _leave(group, column, rules)
+    if rules.out is not None:
+        group.present &= ~rules.out(group.diary, column)
+    if rules.brief:
+        run.release(~group.present)
 
 
 def _leave(group: Group, column: int, rules: Rules) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,9 +17,11 @@ from opiome import cohort as people
 from opiome.cohort import Cohort
 from opiome.errors import CohortError, Problem, StudyError, nearest
 from opiome.trial._adverse import AdverseEvents
+from opiome.trial._diary import COUNTS
+from opiome.trial._fields import Condition
 from opiome.trial._live import Group, Rules, live
 from opiome.trial._population import correlations, overrides, weighted
-from opiome.trial._quantities import QUANTITIES, quantity
+from opiome.trial._quantities import QUANTITIES, diary_days, quantity
 from opiome.trial._setting import measured
 from opiome.trial._therapy import Taking
 
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from opiome.engine import Ensemble
+    from opiome.trial._diary import Diary
     from opiome.trial._schema import Study
     from opiome.trial._setting import Setting
 
@@ -36,6 +40,7 @@ __all__ = ["PICTURED", "Accepted", "screen", "screen_together", "through_run_in"
 _SPARE = 1.15  # candidates simulated beyond those that the rate so far calls for
 _SPARE_TOGETHER = 1.03  # of many trials: a second look at a few candidates costs little there
 _LEAST = 32
+_SETTLING = 168.0  # h before the run-in from which on prior therapy is followed as closely as the trial
 PICTURED = 2000
 """Observables are kept day by day of the first so many patients for each arm; bands are drawn from them."""
 _MOST_BYTES, _BYTES = 150_000_000, 4  # of observables in all: fewer patients where trials are long
@@ -202,6 +207,8 @@ def _try(setting: Setting, spans: Sequence[tuple[int, int]]) -> list[_Tried]:
             "simulation failed" if lost else reason
             for lost, reason in zip(failed, _not_entered(setting.study, group), strict=True)
         ]
+        if setting.pace.diary:
+            _refuse_unstable(setting, cohort, verdict)
     found, begin = [], 0
     for one in candidates:
         end = begin + len(one.cohort)
@@ -247,6 +254,7 @@ def _candidates(setting: Setting, first: int, n: int) -> _Candidates:
         correlations=rho,
         keep=lambda _: eligible,
         profiles=profiles,
+        tested=not setting.pace.diary,
     )
     rows = np.flatnonzero(eligible)
     cohort = weighted(study, cohort, taking.ome[rows])
@@ -256,6 +264,17 @@ def _candidates(setting: Setting, first: int, n: int) -> _Candidates:
         reasons[candidate] = f"baseline not solved ({why})"
     rows = rows[solved]
     return _Candidates(reasons, rows, cohort.take(solved), taking.take(rows))
+
+
+def _refuse_unstable(setting: Setting, cohort: Cohort, verdict: list[str]) -> None:
+    """Refuse those who would enter although their flora would not stay as it is; ``verdict`` is changed."""
+    entering = np.array([row for row, reason in enumerate(verdict) if not reason], dtype=np.intp)
+    if not len(entering):
+        return
+    chosen = cohort.take(entering)
+    stable = setting.model.stable(setting.program, chosen.parameters, chosen.start)
+    for row in entering[~stable]:
+        verdict[row] = "baseline not solved (this flora cannot stay as it is)"
 
 
 def through_run_in(
@@ -270,14 +289,35 @@ def through_run_in(
         setting.therapy.parameters(cohort, taking, None),
         n=len(cohort),
         start=cohort.start,
-        events=setting.therapy.prior(taking),
-        rtol=setting.pace.rtol,
+        events=setting.therapy.prior(taking, setting.study.start_of_run_in - setting.pace.even),
+        rtol=setting.pace.prior or setting.pace.rtol,
         threads=setting.threads,
     )
+    if setting.pace.prior:
+        run.advance(max(setting.study.start_of_run_in - _SETTLING, 0.0))
+        run.rtol = setting.pace.rtol
     run.advance(setting.study.start_of_run_in)
     group.diary.daily["ome"][:, : setting.lead] = np.nan_to_num(taking.ome)[:, None]
     live(run, group, range(setting.lead), _rules(setting, cohort), watch=setting.watch, hourly=hourly)
     return run
+
+
+def _cannot_enter(study: Study, diary: Diary, column: int) -> NDArray[np.bool_]:
+    """Who has had too many movements by the end of a day of the run-in, whatever is to come; shape (n,)."""
+    past, left = slice(0, column + 1), diary.lead - column - 1
+    days = diary_days(diary, past) + left
+    lost = np.zeros(len(diary), dtype=bool)
+    for test in study.population.entry:
+        name = test.quantity.removesuffix("_per_week")
+        if name in COUNTS and name != test.quantity:
+            least = 7.0 * diary.counts[name][:, past].sum(axis=1) / np.maximum(days, 1)
+            lost |= ~_at_most(test).mask(least)
+    return lost
+
+
+def _at_most(test: Condition) -> Condition:
+    """What of a condition forbids to be above a limit."""
+    return Condition(test.quantity, tuple(part for part in test.tests if part[0] in {"<", "<="}))
 
 
 def _rules(setting: Setting, cohort: Cohort) -> Rules:
@@ -290,6 +330,8 @@ def _rules(setting: Setting, cohort: Cohort) -> Rules:
         rescue_every=(dosing.every or 24.0) if dosing else 24.0,
         rescue_doses=setting.therapy.rescue_doses if rescue else None,
         events=AdverseEvents.start(cohort.ids, setting.seed, cohort.codes.get("cancer"), mortal=False),
+        brief=setting.pace.diary,
+        out=partial(_cannot_enter, setting.study) if setting.pace.diary else None,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -28,18 +29,23 @@ _DAY = 24.0
 class Pace:
     """How closely patients are followed.
 
-    ``rtol`` is the relative tolerance of the integration; ``diary`` means that nothing is recorded but what
-    diary, clinic and endpoints need.
+    ``rtol`` is the relative tolerance of the integration, ``prior`` that of prior therapy until a week before
+    the run-in, and ``even`` says how many hours before the run-in single doses begin; they are given evenly
+    over their intervals until then. The errors of both fade before anybody looks. ``diary`` means: nothing
+    is computed but what diaries and endpoints need: no other observable, nobody who has left or cannot enter
+    any more, and whether a flora would stay as it is only of those who enter.
     """
 
     rtol: float = 1e-4
+    prior: float | None = None
+    even: float = math.inf
     diary: bool = False
 
 
 FULL = Pace()
 """One trial, with its bands and people as they are known from :func:`opiome.trial.patient`."""
-QUICK = Pace(rtol=2e-3, diary=True)
-"""Many trials, of which only diaries and endpoints are wanted (docs/operating.md says what it costs)."""
+QUICK = Pace(rtol=5e-3, prior=2e-2, even=504.0, diary=True)
+"""Many trials, of which only diaries and endpoints are wanted (docs/design/trial.md says what it costs)."""
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from opiome import cohort as people
 from opiome import regimen, streams
 from opiome.errors import DoseError, InputError, Problem, StudyError
 from opiome.trial._population import marginal
-from opiome.trial._timeline import before
+from opiome.trial._timeline import before, evened
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -240,9 +241,9 @@ class Therapy:
             names: dict[str, str] = {}
             for (drug, formulation), slot in self._slots(opioid, laxatives, arm).items():
                 if slot:
-                    values = self.model.slot_parameters(drug, formulation, slot)
+                    values, variability = self._in_slot(drug, formulation, slot)
                     typical |= values
-                    spread |= self._variability(drug, formulation, slot, values)
+                    spread |= variability
                     names |= _drug_names(drug, slot, values)
             own = people.parameters_of(self.model, cohort.take(rows), typical, spread, names)
             for name, mine in own.items():
@@ -256,11 +257,22 @@ class Therapy:
         self, cohort: Cohort, drug: str, formulation: str, slot: str
     ) -> dict[str, NDArray[np.float64]]:
         """The parameters of a slot that these people put a drug into, each person's own; shape (n,) each."""
-        values = self.model.slot_parameters(drug, formulation, slot)
-        spread = self._variability(drug, formulation, slot, values)
+        values, spread = self._in_slot(drug, formulation, slot)
         names = _drug_names(drug, slot, values)
         default = {name: v for name, v in cohort.parameters.items() if name.startswith(f"{slot}_")}
         return default | people.parameters_of(self.model, cohort, values, spread, names)
+
+    @cached_property
+    def _known(self) -> dict[tuple[str, str, str], tuple[dict[str, float], dict[str, float]]]:
+        return {}
+
+    def _in_slot(self, drug: str, formulation: str, slot: str) -> tuple[dict[str, float], dict[str, float]]:
+        """What a drug makes of the parameters of a slot: typical values, and the variability of some."""
+        key = drug, formulation, slot
+        if key not in self._known:
+            values = self.model.slot_parameters(*key)
+            self._known[key] = values, self._variability(*key, values)
+        return self._known[key]
 
     def _variability(
         self, drug: str, formulation: str, slot: str, values: dict[str, float]
@@ -348,10 +360,10 @@ class Therapy:
                 began, over = study.randomisation + start, study.randomisation + end
                 yield Taken(line, members, ome, _rows(table), began, over)
 
-    def prior(self, taking: Taking) -> EventTable:
-        """Events of the background and run-in, in model time."""
+    def prior(self, taking: Taking, even: float = -math.inf) -> EventTable:
+        """Events of the background and run-in, in model time; those before ``even`` (h) spread out."""
         rows = [row for taken in self.background(taking) for row in taken.rows]
-        return _table(before(rows, self.study.randomisation))
+        return _table(evened(before(rows, self.study.randomisation), even))
 
     def rescue_doses(self, rows: NDArray[np.intp], times: NDArray[np.float64]) -> EventTable:
         """One dose of the rescue laxative for each patient row at its time."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Row", "after", "before", "thinned"]
+__all__ = ["Row", "after", "before", "evened", "thinned"]
 
 Row = dict[str, Any]
 _SLACK = 1e-9  # h; rounding of TIME + k II
@@ -49,6 +49,23 @@ def after(rows: Iterable[Row], boundary: float) -> list[Row]:
         left = int(row.get("ADDL") or 0) + 1 - gone
         if left > 0:
             start = max(float(row["TIME"]) + gone * interval - boundary, 0.0)
+            kept.append({**row, "TIME": start, "ADDL": left - 1, "II": interval if left > 1 else 0.0})
+    return kept
+
+
+def evened(rows: Iterable[Row], boundary: float) -> list[Row]:
+    """The same amounts: the single doses of a train before a time (h) are spread over its intervals."""
+    kept = []
+    for row in rows:
+        interval, gone = float(row.get("II") or 0.0), _count_before(row, boundary)
+        if not gone or interval <= 0 or _duration(row) > 0:
+            kept.append(row)
+            continue
+        spread = {"AMT": float(row["AMT"]) * gone, "DUR": interval * gone}
+        kept.append({**row, **spread, "ADDL": 0, "II": 0.0})
+        left = int(row.get("ADDL") or 0) + 1 - gone
+        if left > 0:
+            start = float(row["TIME"]) + gone * interval
             kept.append({**row, "TIME": start, "ADDL": left - 1, "II": interval if left > 1 else 0.0})
     return kept
 

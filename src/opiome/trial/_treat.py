@@ -63,6 +63,7 @@ def treat(
             cohort.ids, setting.seed, cohort.codes.get("cancer"), mortal=study.events.death
         ),
         protocol=Protocol(setting, cohort, taking, arm, prescribed),
+        brief=setting.pace.diary,
     )
     days = range(setting.lead, setting.days)
     group.lengthen(setting.days)
