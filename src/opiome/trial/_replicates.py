@@ -60,7 +60,7 @@ def replicates(
     """Run a study again and again, each time with other candidates, screened and randomised anew.
 
     A trial is known by its number: it is the same whichever others are asked for and however many are
-    simulated at once. It is followed at a relative tolerance of 2e-3 and leaves no diary behind.
+    simulated at once. It is followed less closely than one trial (docs/design/trial.md) and leaves no diary.
 
     Args:
         study: what :func:`opiome.trial.load_study` returns.

@@ -59,7 +59,7 @@ class Twins:
     ) -> Self:
         """Screen a study's population for a number of patients.
 
-        With ``quick`` they are followed at a relative tolerance of 2e-3 instead of 1e-4, in half the time.
+        With ``quick`` they are followed less closely (docs/design/trial.md), in half the time.
 
         Raises:
             StudyError: the study does not fit the model, or ``patients`` is below 1.
