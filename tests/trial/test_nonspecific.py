@@ -36,11 +36,18 @@ def test_it_helps_those_who_have_few_movements():
 
 
 def test_it_builds_up_with_its_time_constant():
-    slow = replace(FLAT, nonspecific_onset=14.0)
+    slow = replace(FLAT, nonspecific_onset=14.0, nonspecific_at_once=0.0)
     first, later, last = (passed(1.5, start, 2.0, days=2, numbers=slow) for start in (0.0, 24.0 * 14, LATE))
     plain = passed(1.5, 0.0, 1.0, days=2, numbers=slow)
     assert 0 <= first - plain < 0.3 * (last - plain)
     assert later - plain == pytest.approx((1 - np.exp(-15 / 14)) * (last - plain), rel=0.15)
+
+
+def test_a_share_of_it_is_there_on_the_first_day():
+    numbers = replace(FLAT, nonspecific_onset=1000.0, nonspecific_at_once=0.4)
+    plain, partly = (passed(1.5, 0.0, factor, days=7, numbers=numbers) for factor in (1.0, 2.0))
+    whole = 1.5 / (1 + (1.5 / FLAT.nonspecific_half) ** 2)
+    assert partly - plain == pytest.approx(0.4 * whole, rel=0.1)
 
 
 def test_it_is_absent_from_the_run_in_and_where_it_is_one():

@@ -156,13 +156,18 @@ class Bowel:
     def _nonspecific(
         self, rate: NDArray[np.float64], start: float, factor: float | NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """What being in the trial does on a day, shape (n,): it builds up and helps the constipated.
+        """What being in the trial does on a day, shape (n,): it helps the constipated.
 
+        A share is there from the first day on (visit, attention, expectation), the rest builds up.
         A regular bowel has little to gain from attention, fluids and time on the toilet, so the effect is
         halved at ``nonspecific_half`` movements a week and fades beyond.
         """
         weekly = rate.mean(axis=1) * _HOURS * _WEEK
-        built = 1.0 - math.exp(-max(start / _HOURS + 0.5, 0.0) / self.numbers.nonspecific_onset)
+        begun = start >= 0
+        lacking = (1.0 - self.numbers.nonspecific_at_once) * math.exp(
+            -max(start / _HOURS + 0.5, 0.0) / self.numbers.nonspecific_onset
+        )
+        built = float(begun) * (1.0 - lacking)
         return np.asarray(
             1.0 + built * (factor - 1.0) / (1.0 + (weekly / self.numbers.nonspecific_half) ** 2)
         )

@@ -30,6 +30,7 @@ class DiaryNumbers:
     nonspecific_sd: float
     nonspecific_half: float
     nonspecific_onset: float
+    nonspecific_at_once: float
     person_share: float
     bristol_sd: float
     hard_form: float
