@@ -20,12 +20,6 @@ class Rows(Body):
         self._loops += 1
         return Row(self, self._loops, count or str(self.n))
 
-    def put(self, text: str) -> str:
-        """Write an instruction; loops make their own blocks."""
-        name = self.fresh()
-        self.lines.append(f"  {name} = {text}")
-        return name
-
     def absolute(self, a: str) -> str:
         """Absolute value."""
         return self.put(f"call {VECTOR} @llvm.fabs.v8f64({VECTOR} {a})")
@@ -75,7 +69,9 @@ class Row:
 
 
 def define(name: str, arguments: str, body: Body) -> str:
-    """A function of the module."""
-    return "\n".join(
-        [f"define void @{name}({arguments}) #0 {{", "entry:", *body.lines, "  ret void", "}", ""]
-    )
+    """A function of the module; one whose body has several blocks takes ``%par``, which is never null."""
+    begin = [f"define void @{name}({arguments}) #0 {{", "entry:"]
+    if body.blocks:
+        begin.append("  %never = icmp eq ptr %par, null")
+    end = ["  br label %exit", "exit:"] if body.blocks else []
+    return "\n".join([*begin, *body.lines, *end, "  ret void", "}", ""])

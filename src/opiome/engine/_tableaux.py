@@ -32,6 +32,10 @@ class Rosenbrock:
         """``dense`` with three rows, the last zero where the method has two."""
         return (*self.dense, (0.0,) * self.stages)[:3]
 
+    def repeats(self, stage: int) -> bool:
+        """Tell whether a stage has the trial state of the one before, so that its rates are known."""
+        return stage > 1 and self.a[stage] == (*self.a[stage - 1], 0.0)
+
     @property
     def stages(self) -> int:
         """The number of stages."""

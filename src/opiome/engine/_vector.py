@@ -24,7 +24,7 @@ VECTOR = "<8 x double>"
 NARROW = "<8 x float>"
 BITS = "<8 x i64>"
 MASK = "<8 x i1>"
-BLOCK = 600  # lines per basic block: keeps instruction selection linear in the size of the model
+BLOCK = 300  # lines per basic block: bounds how long a value that was read occupies a register
 LEAVES = ("num", "par", "state", "time", "bool")
 COMPARE = {"lt": "olt", "le": "ole", "eq": "oeq"}
 
@@ -46,8 +46,8 @@ class Body:
     def __init__(self, *, fma: bool) -> None:
         self.lines: list[str] = []
         self.fused = fma
+        self.blocks = 0
         self._n = 0
-        self._blocks = 0
 
     def fresh(self) -> str:
         """A new register name."""
@@ -58,9 +58,6 @@ class Body:
         """Write ``register = text`` and return the register."""
         name = self.fresh()
         self.lines.append(f"  {name} = {text}")
-        if self._n % BLOCK == 0:
-            self._blocks += 1
-            self.lines += [f"  br label %bb{self._blocks}", f"bb{self._blocks}:"]
         return name
 
     def do(self, text: str) -> None:
@@ -196,6 +193,7 @@ class Emitter(Body):
         self.shared = shared or {}
         self._front = -(-len(self.shared) // LANES)
         self.known: dict[int, str] = {}
+        self._begun = 0  # the line at which the present block begins
         self.uses: Counter[int] = Counter()
 
     def plan(self, roots: Iterable[int]) -> None:
@@ -227,9 +225,27 @@ class Emitter(Body):
             if missing:
                 stack.extend(reversed(missing))
             else:
+                if len(self.lines) - self._begun > BLOCK:
+                    self._split(self._needs(node))
                 self.known[node] = self._write(node)
                 stack.pop()
         return self.known[root]
+
+    def _split(self, needed: list[int]) -> None:
+        """Begin a basic block, in which what earlier ones read is read again.
+
+        A value that lives on costs a store and a load where registers run out; a row is one load. LLVM joins
+        blocks with one way between them, so there is another way that is never taken.
+        """
+        self.blocks += 1
+        self.lines += [f"  br i1 %never, label %exit, label %bb{self.blocks}", f"bb{self.blocks}:"]
+        self._begun = len(self.lines)
+        kept = set(needed)
+        self.known = {v: name for v, name in self.known.items() if v in kept or not self._is_row(v)}
+
+    def _is_row(self, node: int) -> bool:
+        """A node that is read from memory."""
+        return self.graph.op[node] in {"par", "state", "time"} or self._is_hoisted(node)
 
     def _slot(self, node: int) -> int:
         """The row of a hoisted node."""
