@@ -37,13 +37,14 @@ def population(case: Case, first: int, last: int) -> dict[str, np.ndarray]:
     """The parameters that differ between people, of patients ``first`` to ``last``: log-normal, by number."""
     names = sorted(case.parameters)
     z = normal(SEED, "million", np.arange(first, last)[:, None], draw=np.arange(len(names))[None, :])
-    defaults = engine.compile(case.sbml, outputs=list(OUTPUTS)).defaults
+    defaults = engine.compile(case.sbml, outputs=[]).defaults
     return {name: defaults[name] * exp(CV * z[:, k]) for k, name in enumerate(names)}
 
 
 def chunks(case: Case, done: int, given: argparse.Namespace) -> Iterator[engine.Ensemble]:
     """Ensembles of the patients from number ``done`` on."""
-    program = engine.compile(case.sbml, outputs=list(OUTPUTS))
+    shared = engine.compile(case.sbml, outputs=[]).defaults.keys() - case.parameters.keys()
+    program = engine.compile(case.sbml, outputs=list(OUTPUTS), shared=shared)
     doses = engine.EventTable(
         TIME=np.array([0.0]), AMT=np.array([case.amount]), CMT=np.array([case.state], dtype=object),
         II=np.array([case.interval]), ADDL=np.array([len(case.doses) - 1]),
