@@ -107,3 +107,8 @@ def test_whose_flora_would_not_stay_is_refused_at_entry(tiny, study, monkeypatch
     assert lost.isdisjoint(again.cohort.ids.tolist())
     assert again.cohort.ids[:18].tolist() == [i for i in chosen.cohort.ids.tolist() if i not in lost]
     assert again.reasons["baseline not solved (this flora cannot stay as it is)"] == 2
+
+
+def test_a_negative_number_is_no_trial(tiny, study):
+    with pytest.raises(StudyError, match="trial -1, -3"):
+        list(trial.replicates(study, [-1, 2, -3], 20, model=tiny))

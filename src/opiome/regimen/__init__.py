@@ -5,7 +5,7 @@ from opiome.regimen._dosing import Dosing, parse
 from opiome.regimen._equivalence import dose_for, morphine_equivalent
 from opiome.regimen._events import dose_now, events, stops
 from opiome.regimen._slots import parameters, slots
-from opiome.regimen._strengths import made_of, strengths
+from opiome.regimen._strengths import doses_made, made_of, strengths
 
 __all__ = [
     "Catalogue",
@@ -14,6 +14,7 @@ __all__ = [
     "catalogue",
     "dose_for",
     "dose_now",
+    "doses_made",
     "events",
     "made_of",
     "morphine_equivalent",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from opiome.regimen._catalogue import Product
 
-__all__ = ["made_of", "strengths"]
+__all__ = ["doses_made", "made_of", "strengths"]
 
 _STEP = 1e-3  # strengths are whole multiples of it
 
@@ -37,18 +37,37 @@ def made_of(product: Product, dose: float) -> tuple[float, ...]:
         The dose itself where it can be made; otherwise the next below (if any) and above. Empty where the
         strengths of the product are not known.
     """
+    wanted = round(dose / _STEP)
+    sums = _sums(product, wanted)
+    if not sums:
+        return ()
+    if wanted in sums:
+        return (dose,)
+    below = max(one for one in sums if one < wanted)
+    above = min(one for one in sums if one > wanted)
+    return tuple(one * _STEP for one in (below, above) if one)
+
+
+def doses_made(product: Product, most: float) -> tuple[float, ...]:
+    """All doses that whole tablets, patches or syringes make, ascending, to the first at or above ``most``.
+
+    Empty where the strengths of the product are not known.
+    """
+    limit = round(most / _STEP)
+    sums = sorted(_sums(product, limit) - {0})
+    last = next((k for k, one in enumerate(sums) if one >= limit), 0)
+    return tuple(one * _STEP for one in sums[: last + 1])
+
+
+def _sums(product: Product, wanted: int) -> set[int]:
+    """What the strengths make, from nothing to one smallest strength beyond a dose; in steps."""
     units = [round(strength / _STEP) for strength in strengths(product)]
     if not units:
-        return ()
-    wanted = round(dose / _STEP)
+        return set()
     most = wanted + min(units)
     sums = {0}
     grown = sums
     while grown:
         grown = {one + unit for one in grown for unit in units if one + unit <= most} - sums
         sums |= grown
-    if wanted in sums:
-        return (dose,)
-    below = max(one for one in sums if one < wanted)
-    above = min(one for one in sums if one > wanted)
-    return tuple(one * _STEP for one in (below, above) if one)
+    return sums

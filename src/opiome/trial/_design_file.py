@@ -18,9 +18,10 @@ from opiome.trial._endpoint_rules import endpoint_rules, unfit
 from opiome.trial._fields import Window
 from opiome.trial._load import load_study
 from opiome.trial._protocol_rules import protocol_problems
-from opiome.trial._reach_rules import never_met, never_seen, without_opioid
+from opiome.trial._reach_rules import low_ceiling, never_met, never_seen, without_opioid
 from opiome.trial._rules import arm_problems
 from opiome.trial._schema import Arm, Treatment
+from opiome.trial._strengths import strength_problems
 from opiome.trial._yaml import read_yaml
 
 if TYPE_CHECKING:
@@ -99,12 +100,18 @@ def load_design(path: str | Path, model: Model | None = None) -> LoadedDesign:
 def _study(design: Design, document: Document, model: Model) -> tuple[Study | None, list[Problem]]:
     beside = document.file.parent / design.study
     try:
-        return load_study(beside if beside.is_file() else design.study, model), []
+        study = load_study(beside if beside.is_file() else design.study, model)
     except InputError as error:
         problems = error.problems
         if any(problem.line for problem in problems):
             return None, list(problems)
         return None, [_problems.problem_at(document, ("study",), problem) for problem in problems]
+    if design.strengths == "any":
+        return study, []
+    rules = study.rules.model_copy(update={"strengths": design.strengths})
+    rounded = study.model_copy(update={"rules": rules})
+    wrong = [problem for _, problem in strength_problems(rounded, model, written=False)]
+    return rounded, [_problems.problem_at(document, ("strengths",), problem) for problem in wrong]
 
 
 def endpoint_of(candidate: Candidate, study: Study) -> Endpoint:
@@ -257,11 +264,17 @@ def _titration(candidate: Candidate, study: Study, model: Model, path: Steps) ->
     arms = {name: arm for name, arm in arms_of(candidate, study).items() if name in candidate.titration}
     duration = Treatment.model_construct(duration=duration_of(candidate, study))
     alone = study.model_copy(update={"arms": arms, "reference": None, "treatment": duration})
-    checks = (protocol_problems(alone), never_seen(alone), never_met(alone), without_opioid(alone, model))
+    checks = (
+        protocol_problems(alone), never_seen(alone), never_met(alone), without_opioid(alone, model),
+        low_ceiling(alone, model),
+    )  # fmt: skip
     for steps, problem in chain(*checks):
         if steps[0] == "arms":
             _, name, *rest = steps
             yield (*path, *rest[:1], name, *rest[1:]), problem
+    for steps, problem in strength_problems(alone, model, written=False):
+        if steps[0] == "arms":
+            yield (*path, "titration", steps[1]), problem
 
 
 def _together(candidate: Candidate, study: Study, model: Model, path: Steps) -> Found:

@@ -16,6 +16,7 @@ from opiome import regimen, streams
 from opiome.trial._courses import Courses
 from opiome.trial._quantities import diary_days, quantity
 from opiome.trial._slots import OpioidSlots
+from opiome.trial._strengths import rounded, stepped
 from opiome.trial._timeline import after, thinned
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Line:
     ``start`` and ``end`` in hours since randomisation; 0 for patients without the line, or who stopped it.
     """
 
+    dosing: Dosing
     ome: NDArray[np.float64]
     start: float
     end: float
@@ -93,7 +95,7 @@ def prescribe(setting: Setting, cohort: Cohort, taking: Taking, arm: str) -> Pre
 def _line(taken: Taken, n: int, zero: float, *, study: bool) -> Line:
     ome = np.zeros(n)
     ome[taken.members] = taken.ome
-    return Line(ome, taken.start - zero, taken.end - zero, study)
+    return Line(taken.dosing, ome, taken.start - zero, taken.end - zero, study)
 
 
 class Protocol:
@@ -126,6 +128,10 @@ class Protocol:
         self._drug = np.full(n, "", dtype=object)
         for rows, _, main in self._groups:
             self._drug[rows] = main[0] if main else ""
+        self._marketed = self._rules.strengths == "marketed"
+        self._opioid = np.full(n, None, dtype=object)  # the regimen that titration changes
+        for line in self._lines:
+            self._opioid[line.ome > 0] = line.dosing
         self._study_opioid = any(line.study for line in self._lines)
         self._slots = self._opioid_slots()
 
@@ -177,6 +183,8 @@ class Protocol:
         worth = np.clip(rule.share * self.dose(start)[row], rule.least, rule.most)
         daily = replace(dosing, as_needed=False, every=_DAY)
         amount = regimen.dose_for(daily, 1.0, self._setting.model) * worth
+        if self._marketed:
+            amount = rounded(dosing.product, amount)
         where = [self._slots.names[k] for k in slot[row]]
         run.give(_boluses(dosing, row, start + hours[row, place], amount, where))
         return np.asarray(np.isfinite(hours).sum(axis=1))
@@ -286,7 +294,9 @@ class Protocol:
         share = rule.share if rule else 1.0
         worth, doses = share * self.dose(hour)[rows], None
         if dosing.is_open:
-            doses = regimen.dose_for(dosing, 1.0, model) * worth
+            one = regimen.dose_for(dosing, 1.0, model)
+            doses = rounded(product, one * worth) if self._marketed else one * worth
+            worth = doses / one if self._marketed else worth
         else:
             worth = np.full(len(rows), regimen.morphine_equivalent(dosing, model))
         who = np.zeros(len(self.scale), dtype=bool)
@@ -303,7 +313,7 @@ class Protocol:
         )
         self._prescribe(table, opioid=True, study=self._study_opioid)
         self._changed[rows], self.scale[rows], self.raises[rows] = worth, 1.0, 0
-        self._drug[rows] = dosing.drug
+        self._drug[rows], self._opioid[rows] = dosing.drug, dosing
         self._next[rows] += 1
         self._waiting[rows] = False
 
@@ -328,9 +338,25 @@ class Protocol:
             with np.errstate(divide="ignore"):
                 most = np.maximum(np.where(before > 0, rule.ceiling / before, 1.0), 1.0)
             factor = np.minimum(factor, most)
+        if self._marketed:
+            factor = self._handed_out(before, factor, rule.ceiling)
         self.scale = self.scale * factor
         self.raises += factor > 1
         self.courses.scale(factor)
+
+    def _handed_out(
+        self, before: NDArray[np.float64], factor: NDArray[np.float64], ceiling: float | None
+    ) -> NDArray[np.float64]:
+        """The changes of the doses ``before`` (mg/day) that can be handed out instead of ``factor``."""
+        found = factor.copy()
+        for dosing in dict.fromkeys(self._opioid[factor != 1].tolist()):
+            rows = np.flatnonzero((self._opioid == dosing) & (factor != 1))
+            if dosing is None or dosing.product is None:
+                continue
+            one = regimen.dose_for(dosing, 1.0, self._setting.model)
+            now, most = one * before[rows], np.inf if ceiling is None else one * ceiling
+            found[rows] = stepped(dosing.product, now, now * factor[rows], most) / now
+        return found
 
     def _add(self, k: int, rule: AddedDrug, group: Group, column: int) -> None:
         diary = group.diary

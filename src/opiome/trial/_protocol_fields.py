@@ -146,6 +146,9 @@ class Rules(Part):
     """Drugs that are added on a condition."""
     stop: tuple[StoppingRule, ...] = ()
     """When the study drug, the opioid or taking part is stopped."""
+    strengths: Literal["any", "marketed"] = "any"
+    """Whether opioids are taken in any dose, or in what the strengths of their products make: a dose that the
+    study leaves open or that a rule changes is then rounded."""
 
     @property
     def changes_doses(self) -> bool:

@@ -20,7 +20,15 @@ if TYPE_CHECKING:
 
     Found = Iterator[tuple[Steps, Problem]]
 
-__all__ = ["missing_items", "never_met", "never_seen", "whole_days", "window_problem", "without_opioid"]
+__all__ = [
+    "low_ceiling",
+    "missing_items",
+    "never_met",
+    "never_seen",
+    "whole_days",
+    "window_problem",
+    "without_opioid",
+]
 
 _DAY = 24.0
 _SCALES = {
@@ -202,6 +210,55 @@ def without_opioid(study: Study, model: Model) -> Found:
                     expected="an opioid in the background or in an arm that has the rule",
                 ),
             )
+
+
+def low_ceiling(study: Study, model: Model) -> Found:
+    """Titrations whose ceiling lies below every first dose, so that nobody is ever raised."""
+    for path, rule in titrations(study):
+        own = [str(path[1])] if path[0] == "arms" else [*(rule.arms or study.arms)]
+        arms = [
+            name
+            for name in own
+            if name in study.arms and (path[0] == "arms" or _shares_titration(study, name))
+        ]
+        least = [dose for name in arms if (dose := _least_dose(study, name, model)) is not None]
+        if (
+            rule.ceiling is not None
+            and least
+            and rule.ceiling < min(least)
+            and any(s.change > 0 for s in rule.steps)
+        ):
+            yield (
+                (*path, "ceiling"),
+                Problem(
+                    f"nobody is ever raised: the first dose is worth {min(least):g} mg a day or more, above"
+                    f" the ceiling of {rule.ceiling:g}",
+                    expected="mg of oral morphine equivalent a day, above the first dose",
+                ),
+            )
+
+
+def _least_dose(study: Study, name: str, model: Model) -> float | None:
+    """The smallest first dose of an arm, mg of oral morphine equivalent a day; None where it is not known."""
+    arm, opioid = study.arms[name], study.background.opioid
+    choices = [choice.regimen for choice in opioid.choices] if opioid and arm.keep_background else []
+    total = 0.0
+    try:
+        total += sum(_worth(text, model) for text in (*arm.regimen, *study.background.other))
+        own = [dosing for dosing in (regimen.parse(text, model) for text in choices) if not dosing.is_open]
+        given = [regimen.morphine_equivalent(dosing, model) for dosing in own]
+    except DoseError:
+        return None
+    if len(own) < len(choices):
+        lower = opioid.ome.lower if opioid and opioid.ome is not None else None
+        given.append(lower or 0.0)
+    return total + min(given, default=0.0) or None
+
+
+def _worth(text: str, model: Model) -> float:
+    """The morphine equivalent of a regimen that is taken from the first day on."""
+    dosing = regimen.parse(text, model)
+    return regimen.morphine_equivalent(dosing, model) if dosing.first_day == 1 else 0.0
 
 
 def _shares_titration(study: Study, name: str) -> bool:

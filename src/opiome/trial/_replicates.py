@@ -81,6 +81,9 @@ def replicates(
     count = study.patients if patients is None else patients
     if count < 1:
         raise StudyError(Problem(f"{count} patients", field="patients", expected="at least 1"))
+    if wrong := [str(number) for number in trials if number < 0]:
+        what = f"trial {', '.join(wrong[:3])}{' ...' if wrong[3:] else ''}"
+        raise StudyError(Problem(what, field="trials", expected="numbers of trials, from 0 on"))
     setting = settle(study, seed, threads, model, together, pace=QUICK)
     sizes = arm_sizes({name: arm.allocation for name, arm in study.arms.items()}, count)
     needed = sum(sizes.values())

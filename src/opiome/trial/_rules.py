@@ -15,7 +15,15 @@ from opiome.trial._endpoints import RULES
 from opiome.trial._people_rules import people_problems
 from opiome.trial._problems import problem_at, unknown
 from opiome.trial._protocol_rules import ignored_share, protocol_problems, regimen_problems, unseen
-from opiome.trial._reach_rules import missing_items, never_met, never_seen, whole_days, without_opioid
+from opiome.trial._reach_rules import (
+    low_ceiling,
+    missing_items,
+    never_met,
+    never_seen,
+    whole_days,
+    without_opioid,
+)
+from opiome.trial._strengths import strength_problems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -45,6 +53,8 @@ def check(study: Study | None, document: Document, model: Model | None) -> list[
             found += unseen(study, model)
             found += ignored_share(study, model)
             found += without_opioid(study, model)
+            found += low_ceiling(study, model)
+            found += strength_problems(study, model)
             found += _lines(study, model)
             if not found:
                 found += _slots(study, model)

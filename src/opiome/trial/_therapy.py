@@ -13,6 +13,7 @@ from opiome import cohort as people
 from opiome import regimen, streams
 from opiome.errors import DoseError, InputError, Problem, StudyError
 from opiome.trial._population import marginal
+from opiome.trial._strengths import rounded
 from opiome.trial._timeline import before, evened
 
 if TYPE_CHECKING:
@@ -161,6 +162,9 @@ class Therapy:
             for k, dosing in enumerate(self.opioids):
                 if not dosing.is_open:
                     ome[chosen == k] = regimen.morphine_equivalent(dosing, self.model)
+                elif self.study.rules.strengths == "marketed" and dosing.product is not None:
+                    one = regimen.dose_for(dosing, 1.0, self.model)
+                    ome[chosen == k] = rounded(dosing.product, one * ome[chosen == k]) / one
         return Taking(chosen, laxatives, ome)
 
     def _choose(self, what: str, weights: list[float], patients: NDArray[np.int64]) -> NDArray[np.intp]:
