@@ -1,4 +1,4 @@
-"""What tests of several rooms share: another simulator."""
+"""What tests of several rooms share: other simulators."""
 
 import numpy as np
 import pytest
@@ -25,3 +25,32 @@ def copasi():
         return frame[list(names)].to_numpy()
 
     return simulate
+
+
+@pytest.fixture(scope="session")
+def libroadrunner():
+    """SBML text to a model in libRoadRunner, loaded the quick way.
+
+    libRoadRunner writes code for the initial value of every variable, with all rules that it hangs on expanded,
+    unless initial conditions are declared fixed: the larger part of loading, and nobody asks for these values.
+    """
+    import roadrunner
+    from roadrunner import Config
+
+    quick = {
+        Config.LOADSBMLOPTIONS_MUTABLE_INITIAL_CONDITIONS: False,
+        Config.LLVM_BACKEND: Config.LLJIT,
+        Config.LLJIT_OPTIMIZATION_LEVEL: Config.NONE,
+    }
+
+    def load(text):
+        before = {key: Config.getValue(key) for key in quick}
+        for key, value in quick.items():
+            Config.setValue(key, value)
+        try:
+            return roadrunner.RoadRunner(text)
+        finally:
+            for key, value in before.items():
+                Config.setValue(key, value)
+
+    return load

@@ -11,7 +11,6 @@ import libsbml
 import numpy as np
 import polars as pl
 import pytest
-import roadrunner
 
 from opiome import engine, exchange, model, trial
 from opiome.errors import InputError
@@ -146,11 +145,10 @@ def test_copasi_lives_other_kinds_of_treatment(copasi, name, arm, loaded, tmp_pa
     assert agree(ours.select(names).to_numpy(), theirs, 1e-5)
 
 
-@pytest.mark.slow
-def test_libroadrunner_lives_the_same_treatment(entries, lived, loaded):
+def test_libroadrunner_lives_the_same_treatment(libroadrunner, entries, lived, loaded):
     ours, _ = lived["naldemedine"]
     names = list(loaded.observables["id"])
-    other = roadrunner.RoadRunner(entries["naldemedine.xml"])
+    other = libroadrunner(entries["naldemedine.xml"])
     other.integrator.relative_tolerance = 1e-9
     other.integrator.absolute_tolerance = 1e-12
     other.timeCourseSelections = names
