@@ -31,8 +31,8 @@ def copasi():
 def libroadrunner():
     """SBML text to a model in libRoadRunner, loaded the quick way.
 
-    libRoadRunner writes code for the initial value of every variable, with all rules that it hangs on expanded,
-    unless initial conditions are declared fixed: the larger part of loading, and nobody asks for these values.
+    It writes code for the initial value of every variable, with all rules that this hangs on expanded,
+    unless initial conditions are declared fixed: the larger part of loading, and nobody asks for them.
     """
     import roadrunner
     from roadrunner import Config
