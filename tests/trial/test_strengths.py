@@ -114,9 +114,7 @@ def test_what_cannot_be_rounded_is_refused_by_name(tmp_path, model):
     assert check(tmp_path, model).rules.strengths == "marketed"
     with pytest.raises(StudyError, match=r"strengths of methadone .*are not known"):
         check(tmp_path, model, choice="methadone every 12 h")
-    with pytest.raises(
-        StudyError, match="33 mg is not made of the strengths of morphine CR"
-    ):
+    with pytest.raises(StudyError, match="33 mg is not made of the strengths of morphine CR"):
         check(tmp_path, model, choice="morphine CR 33 mg every 12 h")
     with pytest.raises(StudyError, match="2 lines of opioid are titrated together"):
         check(tmp_path, model, own="oxycodone CR 10 mg every 12 h")

@@ -117,6 +117,32 @@ def _thinned(course: pl.DataFrame) -> pl.DataFrame:
     return course.group_by(stretch.alias("stretch"), maintain_order=True).mean().drop("stretch")
 
 
+def _parts(diary: pl.DataFrame, column: str) -> Iterator[pl.DataFrame]:
+    """The days of each arm, of which a column is asked."""
+    for arm in diary["arm"].unique(maintain_order=True):
+        own = pl.col("arm") == arm if arm is not None else pl.col("arm").is_null()
+        yield diary.lazy().filter(own).select("arm", "patient", "day", column).collect()
+
+
+def _weeks(days: pl.DataFrame, column: str) -> pl.DataFrame:
+    """The sums of the whole weeks of an arm: arm, week, count."""
+    week = (pl.col("day") - (pl.col("day") > 0).cast(pl.Int32)).floordiv(7).cast(pl.Int32).alias("week")
+    arm = days["arm"].head(1)
+    sums = (
+        days.lazy()
+        .select("patient", week, pl.col(column))
+        .group_by("patient", "week")
+        .agg(
+            pl.col(column).cast(pl.Float64).sum().alias("count"),
+            pl.col(column).is_not_null().sum().alias("days"),
+        )
+        .filter(pl.col("days") == 7)  # noqa: PLR2004  (days of a week)
+        .select("week", "count")
+        .collect()
+    )
+    return sums.select(pl.lit(arm[0], dtype=pl.String).alias("arm"), "week", "count")
+
+
 def _counted(diary: pl.DataFrame, column: str) -> pl.DataFrame | None:
     """Return quantiles of a diary column's weekly sums, at mid-week, of patients with all seven days.
 
@@ -124,15 +150,9 @@ def _counted(diary: pl.DataFrame, column: str) -> pl.DataFrame | None:
     """
     if column not in diary.columns or diary[column].null_count() == diary.height:
         return None
-    weeks = (
-        diary.with_columns(week=((pl.col("day") - (pl.col("day") > 0).cast(pl.Int64)) / 7).floor())
-        .group_by("arm", "patient", "week")
-        .agg(
-            pl.col(column).cast(pl.Float64).sum().alias("count"),
-            pl.col(column).is_not_null().sum().alias("days"),
-        )
-        .filter(pl.col("days") == 7)  # noqa: PLR2004  (days of a week)
-    )
+    # an arm at a time, and no other column: a long trial has millions of days
+    arms = [_weeks(part, column) for part in _parts(diary, column)]
+    weeks = pl.concat(arms)
     levels = {name: int(re.sub(r"\D", "", name)) / 100 for name in QUANTILES}
     return (
         weeks.group_by("arm", "week")

@@ -192,7 +192,11 @@ def _conform(frame: pl.DataFrame | None, columns: Mapping[str, pl.DataType]) -> 
         (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype, strict=False).alias(name)
         for name, dtype in columns.items()
     )
-    floats = [name for name, dtype in out.schema.items() if dtype.is_float()]
+    floats = [
+        name
+        for name, dtype in out.schema.items()
+        if dtype.is_float() and not out[name].drop_nulls().is_finite().all()
+    ]
     finite = [pl.when(pl.col(name).is_finite()).then(pl.col(name)).alias(name) for name in floats]
     return out.with_columns(finite)
 
