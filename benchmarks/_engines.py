@@ -63,20 +63,30 @@ def own(
 def _roadrunner(sbml: str) -> Any:
     """Load libRoadRunner as it comes, on a model without the assignment rules that no equation needs.
 
-    It is loaded once: for a large model that takes most of a minute.
+    Start values are numbers (each patient's are set before a run): it would write code for the initial value
+    of every variable, with all formulas that this hangs on expanded, and need minutes for it.
     """
     import roadrunner
 
     roadrunner.Logger.disableLogging()
-    return roadrunner.RoadRunner(lean(sbml))
+    return roadrunner.RoadRunner(lean(sbml, start=True))
 
 
-def lean(sbml: str) -> str:
-    """The model without what only observes: faster to load and to run, the same trajectories."""
+def lean(sbml: str, *, start: bool = False) -> str:
+    """The model without what only observes: faster to load and to run, the same trajectories.
+
+    With ``start`` the formulas of initial values are gone too, for who sets the states of each patient.
+    """
     import libsbml
 
     document = libsbml.readSBMLFromString(sbml)
     model = document.getModel()
+    if start:
+        for assignment in list(model.getListOfInitialAssignments()):
+            item = model.getElementBySId(assignment.getSymbol())
+            if item.getTypeCode() == libsbml.SBML_PARAMETER and model.getRateRule(item.getId()):
+                item.setValue(0.0)
+                model.removeInitialAssignment(item.getId())
     rules = {r.getVariable(): r for r in model.getListOfRules() if r.isAssignment()}
     trees = [r.getMath() for r in model.getListOfRules() if not r.isAssignment()]
     trees += [r.getKineticLaw().getMath() for r in model.getListOfReactions()]
@@ -99,7 +109,8 @@ def libroadrunner(case: Case, rtol: float, patients: int, *, stiff: bool = True)
     """Run libRoadRunner's CVODE (BDF by default), restarted at each dose; loading is not timed."""
     from opiome import engine
 
-    rr, states = _roadrunner(case.sbml), engine.compile(case.sbml, outputs=[]).states
+    program = engine.compile(case.sbml, outputs=[])
+    rr, states, starts = _roadrunner(case.sbml), program.states, program.start(case.parameters, case.patients)
     rr.timeCourseSelections = ["time", *states]
     rr.integrator.stiff = stiff
     rr.integrator.relative_tolerance, rr.integrator.absolute_tolerance = rtol, 1e-4 * rtol
@@ -113,6 +124,8 @@ def libroadrunner(case: Case, rtol: float, patients: int, *, stiff: bool = True)
         for name, column in case.parameters.items():
             rr[name] = column[p]
         rr.reset()
+        for name, value in zip(states, starts[p], strict=True):
+            rr[name] = value
         begin = time.process_time()
         try:
             for start, end in pairwise(stops):

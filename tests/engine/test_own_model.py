@@ -1,6 +1,6 @@
 """opiome's own model in the engine and elsewhere: random patients, every state, a dense grid.
 
-Every fast run asks COPASI for two of them; a slow test asks libRoadRunner, which takes long to load, for 50.
+Every fast run asks COPASI for two of them; a slow test asks libRoadRunner for 50.
 """
 
 from __future__ import annotations
@@ -62,19 +62,9 @@ def in_copasi(copasi, loaded, population, patients, grid):
     return np.array(result)
 
 
-def in_roadrunner(own_model, population, patients, grid):
+def in_roadrunner(rr, population, patients, grid):
     """The same, dose by dose, in libRoadRunner's CVODE."""
-    import roadrunner
-    from roadrunner import Config
-
     program, columns, start = population
-    before = Config.getValue(Config.LLVM_BACKEND)
-    Config.setValue(Config.LLVM_BACKEND, Config.LLJIT)  # unoptimised code: loading takes less than a minute
-    Config.setValue(Config.LLJIT_OPTIMIZATION_LEVEL, Config.NONE)
-    try:
-        rr = roadrunner.RoadRunner(own_model)
-    finally:
-        Config.setValue(Config.LLVM_BACKEND, before)
     rr.integrator.relative_tolerance, rr.integrator.absolute_tolerance = 1e-9, 1e-11
     rr.integrator.maximum_num_steps = 1_000_000
     rr.timeCourseSelections = ["time", *program.states]
@@ -127,10 +117,11 @@ def test_every_state_of_two_patients_in_copasi(copasi, loaded, own_model, popula
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
-def test_every_state_of_fifty_patients_in_libroadrunner(own_model, population):
+def test_every_state_of_fifty_patients_in_libroadrunner(libroadrunner, own_model, population):
     patients = np.arange(PATIENTS)
     grid = np.arange(0.0, HOURS + 0.25, 0.5)
-    agree(own_model, population, patients, grid, in_roadrunner(own_model, population, patients, grid))
+    theirs = in_roadrunner(libroadrunner(own_model), population, patients, grid)
+    agree(own_model, population, patients, grid, theirs)
 
 
 def test_derivatives_agree_with_differences(population):
