@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from importlib import resources
+
 import antimony
 import numpy as np
 import polars as pl
@@ -203,3 +206,10 @@ def study_of():
 @pytest.fixture(scope="session")
 def study():
     return _study()
+
+
+@pytest.fixture(scope="session")
+def cerp() -> str:
+    """The study file of CERP without its adjuvants: tests of rules write their own."""
+    text = (resources.files("opiome") / "studies" / "cerp.yaml").read_text(encoding="utf-8")
+    return re.sub(r"  - id: adjuvant\n(?:    .*\n)+|  - \{endpoint: adjuvant.*\n|  add: .*\n", "", text)

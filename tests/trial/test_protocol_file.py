@@ -113,11 +113,6 @@ MISTAKES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def cerp():
-    return (resources.files("opiome") / "studies" / "cerp.yaml").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize("mistake", MISTAKES, ids=[mistake[2] for mistake in MISTAKES])
 def test_a_mistake_is_told_with_its_place(tmp_path, model, cerp, mistake):
     old, new, words = mistake

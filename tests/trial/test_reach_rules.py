@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
-
 import pytest
 
 from opiome import model as models
@@ -71,11 +69,6 @@ MISTAKES = [
 @pytest.fixture(scope="module")
 def model():
     return models.load()
-
-
-@pytest.fixture(scope="module")
-def cerp():
-    return (resources.files("opiome") / "studies" / "cerp.yaml").read_text(encoding="utf-8")
 
 
 def changed(tmp_path, text, old, new):
