@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from opiome import engine
-from opiome.errors import EngineError, InputError, ModelError, UnsupportedSbmlError
+from opiome.errors import InputError, ModelError, UnsupportedSbmlError
 
 BAD_ROWS = [
     ({"CMT": "centrl", "AMT": 1.0}, "CMT", "id you mean `central`"),
@@ -33,6 +33,7 @@ BAD_ROWS = [
     ({"AMT": 2.0, "EVID": 2}, "CMT", "missing"),
     ({"EVID": 5}, "CMT", "missing"),
     ({"EVID": 5, "CMT": "depott"}, "CMT", "id you mean `depot`"),
+    ({"EVID": 5, "CMT": "depot", "SITE": "arm"}, "SITE", "ame the site of the dose"),
 ]
 
 
@@ -144,8 +145,14 @@ def test_output_times(program):
 def test_names_and_tolerances(program, oral):
     with pytest.raises(InputError, match="id you mean `central`"):
         program.ensemble({}, signed=["centrall"])
-    with pytest.raises(EngineError, match="rtol"):
-        program.ensemble({}, rtol=0.0)
+    for rtol in (0.0, 1.0, float("nan"), "1e-4"):
+        with pytest.raises(InputError, match="a number between 0 and 1"):
+            program.ensemble({}, rtol=rtol)
+    for threads in (0, -1, 1.5, "2", True):
+        with pytest.raises(InputError, match="threads"):
+            program.ensemble({}, threads=threads)
+    with pytest.raises(InputError, match="budget"):
+        program.ensemble({}, budget=0)
     with pytest.raises(InputError, match="atol"):
         program.ensemble({}, atol=-1.0)
     with pytest.raises(InputError, match="unknown method"):
@@ -157,6 +164,19 @@ def test_names_and_tolerances(program, oral):
         run.set("CL", [1.0, 2.0, np.nan])
     with pytest.raises(InputError, match="id you mean `CL`"):
         run.set("CLL", 1.0)
+
+
+def test_the_end_of_something_at_a_site_where_nothing_is(program):
+    patch = {"TIME": 0.0, "CMT": "central", "AMT": 10.0, "DUR": 72.0, "SITE": "left arm"}
+    end = {"TIME": 24.0, "CMT": "central", "EVID": 5}
+    program.ensemble({}, n=2, events=engine.EventTable.from_rows([patch, end | {"SITE": "left arm"}]))
+    with pytest.raises(engine.DoseError, match=r"row 1, patient -1.*Did you mean `left arm`"):
+        program.ensemble({}, n=2, events=engine.EventTable.from_rows([patch, end | {"SITE": "left amr"}]))
+    run = program.ensemble({}, n=2, events=engine.EventTable.from_rows([patch]))
+    run.advance(12.0)
+    with pytest.raises(engine.DoseError, match="nothing is given into `central` at site `back`"):
+        run.give(engine.EventTable.from_rows([end | {"SITE": "back"}]))
+    run.give(engine.EventTable.from_rows([end | {"SITE": "left arm"}]))
 
 
 def test_algebraic_loops_are_refused_with_the_circle(sbml):

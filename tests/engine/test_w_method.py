@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.integrate
 
 from opiome import engine
 from opiome.engine import _implicit, _linear_system, _sbml, _twin
-from opiome.engine._tableaux import LARGE, ROW4W, default
+from opiome.engine._tableaux import LARGE, REACH, ROW4W, default
 
+COPY = Path(__file__).parents[2] / "benchmarks" / "models" / "opiome.xml.gz"
 STAGES = ROW4W.stages
 ONE = np.ones(STAGES)
 
@@ -164,3 +168,39 @@ def test_the_tolerance_follows_the_method(sbml, crowd):
 def test_the_method_follows_the_size(sbml):
     assert engine.compile(sbml("x = 1; x' = -x")).method == "rodas4"
     assert [default(n).name for n in (LARGE - 1, LARGE)] == ["rodas4", "row4w"]
+
+
+def test_no_step_outruns_the_states_outside_the_matrix(sbml, crowd):
+    program = engine.compile(sbml(crowd))
+    rate = program._meta["unseen"]
+    assert rate == _implicit.implicit_rows(_sbml.read(sbml(crowd)).system)[1] / 128
+    assert ROW4W.longest(rate, 1e-3) == REACH / rate
+    assert ROW4W.longest(rate, 1.6e-2) == pytest.approx(2.0 * REACH / rate)
+    quiet = program.ensemble({})  # nothing happens: steps would grow to days
+    quiet.advance(240.0)
+    assert quiet.steps[0, 0] >= 240.0 / ROW4W.longest(rate, 1e-3)
+    assert engine.compile(sbml("x = 1; x' = -x"))._longest(1e-4) == np.inf
+
+
+def test_errors_stay_near_the_tolerance_where_little_happens():
+    """The benchmarks' copy of opiome's own model, a slow infusion or nothing at all."""
+    sbml = gzip.decompress(COPY.read_bytes()).decode()
+    states = list(engine.compile(sbml, outputs=[]).states)
+    rng, n = np.random.default_rng(4), 6
+    defaults = engine.compile(sbml, outputs=[]).defaults
+    varied = [k for k, v in sorted(defaults.items()) if v > 0 and v != 1 and not k.startswith("edge_")][::19]
+    people = {k: defaults[k] * np.exp(0.2 * rng.standard_normal(n)) for k in varied}
+    at = np.arange(24.0, 169.0, 24.0)
+    patch = {"TIME": 0.0, "CMT": "opioid_central", "AMT": 30_000.0, "DUR": 72.0, "II": 72.0, "ADDL": 1}
+    for events in (None, engine.EventTable.from_rows([patch])):
+        runs = {
+            (method, rtol): engine.compile(sbml, outputs=states, method=method).ensemble(
+                people, n=n, events=events, rtol=rtol
+            )
+            for method, rtol in (("rodas5p", 1e-8), ("row4w", 1e-3), ("row4w", 1e-4))
+        }
+        values = {key: run.advance(168.0, at=at).values for key, run in runs.items()}
+        exact = values.pop(("rodas5p", 1e-8))
+        scale = np.abs(exact) + 1e-3 * runs["rodas5p", 1e-8]._peak[:, None, :] + 1e-300
+        for (_, rtol), found in values.items():
+            assert (np.abs(found - exact) / scale).max() < 1.5 * rtol

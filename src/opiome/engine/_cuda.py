@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from opiome.engine._tableaux import TSIT5
+from opiome.engine._tableaux import METHODS, Explicit
 from opiome.errors import EngineError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def choose(device: str, program: Program) -> bool:
     reason = missing()
     if not reason and (meta["triggers"] or meta["switches"]):
         reason = "models with SBML events or comparisons of the time are integrated on the CPU only"
-    if not reason and program.method == TSIT5.name:
+    if not reason and isinstance(METHODS[program.method], Explicit):
         reason = "explicit methods integrate on the CPU only"
     if reason and device == "gpu":
         raise EngineError(f"cannot run on a GPU: {reason}; use device='cpu'")
@@ -102,7 +102,7 @@ class Kernel:
         rtol, budget, least = run._control[:3]
         block = 1 if os.environ.get("NUMBA_ENABLE_CUDASIM") == "1" else THREADS
         self._launch[-(-n // block), block](
-            cuda.to_device(np.array([run.time, until, rtol, budget, least])),
+            cuda.to_device(np.array([run.time, until, rtol, budget, least, run.program._longest(rtol)])),
             there["_matrix"],
             cuda.to_device(np.empty((max(1, self.prepared), n))),
             there["states"],

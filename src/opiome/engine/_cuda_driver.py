@@ -61,7 +61,7 @@ def build(functions: dict[str, Any], order: int, sizes: tuple[int, int, int, int
 
     @cuda.jit
     def integrate(
-        span,  # now, until, rtol, step budget, least step
+        span,  # now, until, rtol, step budget, least step, longest step
         parameters,  # (slots, n)
         pre,  # (prepared, n)
         states,  # (states, n)
@@ -87,7 +87,7 @@ def build(functions: dict[str, Any], order: int, sizes: tuple[int, int, int, int
         p = cuda.grid(1)
         if p >= outcome.shape[0]:
             return
-        now, until, rtol, budget, least = span[0], span[1], span[2], span[3], span[4]
+        now, until, rtol, budget, least, longest = span[0], span[1], span[2], span[3], span[4], span[5]
         n_at, n_common = at.shape[0], common.shape[1]
         if outcome[p] != OK:
             for k in range(n_at):
@@ -174,6 +174,7 @@ def build(functions: dict[str, Any], order: int, sizes: tuple[int, int, int, int
                     wish = steps_h[1 + kind, p]
                 if wish <= 0.0:
                     wish = 1e-3 * (end - t)
+                wish = min(wish, longest)
                 rejected, used = False, 0
                 h = shorten(wish, end - t)
             err = step(t, h, y, par, known, rows, inp, absolute, guard, top, rtol, f, ft, yt, u, lu, yn)
@@ -188,7 +189,7 @@ def build(functions: dict[str, Any], order: int, sizes: tuple[int, int, int, int
                 if kind >= 0:
                     steps_h[1 + kind, p] = h * min(max(factor, 0.5), 2.0)
                     kind = -1
-                wish = max(h * factor, wish) if arrived else h * factor
+                wish = min(max(h * factor, wish) if arrived else h * factor, longest)
                 while k_at < n_at and at[k_at] <= t_new:
                     s = 1.0 if at[k_at] == t_new else (at[k_at] - t) / h
                     dense(s, y, yn, u, yt)

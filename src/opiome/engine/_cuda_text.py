@@ -7,17 +7,16 @@ closely but not to the bit.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from opiome.engine._cuda_split import function, functions
 from opiome.engine._graph import TINY
-from opiome.engine._tableaux import Explicit
 from opiome.engine._vector import Emitter
-from opiome.errors import EngineError
 
 if TYPE_CHECKING:
     from opiome.engine._graph import Graph
     from opiome.engine._kernels import Kernels
+    from opiome.engine._tableaux import Rosenbrock
 
 OPERATORS = {"fadd": "+", "fsub": "-", "fmul": "*", "fdiv": "/"}
 COMPARISONS = {"lt": "<", "le": "<=", "eq": "=="}
@@ -71,6 +70,9 @@ class Scalar(Emitter):
 
     def __init__(self, graph: Graph, hoisted: dict[int, int] | None) -> None:
         super().__init__(graph, hoisted, fma=True)
+
+    def _split(self, needed: list[int]) -> None:
+        """Nothing: ``_cuda_split`` cuts what is long."""
 
     def put(self, text: str) -> str:
         """Write ``name = text``."""
@@ -215,9 +217,8 @@ class Source:
 
     def _step(self) -> list[str]:
         """The stages one after the other, each with loops over the states; then error and next step."""
-        m, n, autonomous = self.kernels.method, self.states, self.kernels.autonomous
-        if isinstance(m, Explicit):
-            raise EngineError("explicit methods integrate on the CPU only")
+        m = cast("Rosenbrock", self.kernels.method)  # no explicit method is let in
+        n, autonomous = self.states, self.kernels.autonomous
         lines = ["hinv = 1.0 / h", f"jaclu(t, y, par, pre, hinv * {number(1.0 / m.gamma)}, f, ft, lu)"]
         for k in range(m.stages):
             if k:

@@ -43,7 +43,7 @@ def integrate(
     values,  # (n, k, outputs)
     absolute,  # (states,) absolute tolerance
     guard,  # (states,) least value allowed, in units of -1 tolerance scale
-    control,  # rtol, step budget, least step, rows of prepared parameters
+    control,  # rtol, step budget, least step, rows of prepared parameters, longest step
     work_rows,
     outcome,
     when,
@@ -66,7 +66,7 @@ def integrate(
     n_out = values.shape[2]
     n_at = at.shape[0]
     n_common = common.shape[1]
-    rtol, budget, least = control[0], control[1], control[2]
+    rtol, budget, least, longest = control[0], control[1], control[2], control[4]
 
     # rows of the lanes' memory (in doubles)
     T, H, ERR, FACTOR, TOBS, CTRL, S = 0, W, 2 * W, 3 * W, 4 * W, 5 * W, 6 * W
@@ -261,6 +261,7 @@ def integrate(
                     wish[lane] = steps_h[p, 1 + kind[lane]]
                 if wish[lane] <= 0.0:
                     wish[lane] = 1e-3 * (end[lane] - t)
+                wish[lane] = min(wish[lane], longest)
                 rejected[lane] = False
                 used[lane] = 0
                 to_do[lane] = 0
@@ -311,7 +312,7 @@ def integrate(
                 if kind[lane] >= 0:
                     steps_h[p, 1 + kind[lane]] = h * min(max(factor, 0.5), 2.0)
                     kind[lane] = -1
-                wish[lane] = max(h * factor, wish[lane]) if arrived else h * factor
+                wish[lane] = min(max(h * factor, wish[lane]) if arrived else h * factor, longest)
                 if cut < 1.0:  # YN is about to change: these outputs cannot wait for the other lanes'
                     while next_at[lane] < n_at and at[next_at[lane]] <= t_new:
                         work[S + lane] = cut if at[next_at[lane]] == t_new else (at[next_at[lane]] - t) / h

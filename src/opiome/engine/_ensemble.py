@@ -35,6 +35,26 @@ class Block:
     outcome: NDArray[np.int8]
 
 
+def tolerance(rtol: float) -> float:
+    """A relative tolerance that can be met; raises InputError for anything else."""
+    if isinstance(rtol, int | float | np.floating | np.integer) and 0 < rtol < 1:
+        return float(rtol)
+    raise InputError(
+        Problem(
+            f"is {rtol!r}", field="rtol", expected="a number between 0 and 1", remedy="give one such as 1e-4"
+        )
+    )
+
+
+def count(field: str, value: int) -> int:
+    """A whole number from 1 on; raises InputError for anything else."""
+    if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= 1:
+        return int(value)
+    raise InputError(
+        Problem(f"is {value!r}", field=field, expected="a whole number", remedy="give 1 or more")
+    )
+
+
 class Ensemble:
     """Made by :meth:`Program.ensemble`; ``time`` (h), ``states`` (n, n_states), ``outcome`` (n,)."""
 
@@ -55,7 +75,7 @@ class Ensemble:
         n = len(states)
         self._gpu = gpu
         self.program, self.time, self.states = program, 0.0, states
-        self.threads = max(1, threads)
+        self.threads = threads
         self.outcome = np.where(np.isfinite(states).all(axis=1), Outcome.OK, Outcome.IMPOSSIBLE_PARAMETERS)
         self.outcome = self.outcome.astype(np.int8)
         self._matrix, self._origin, self._peak = matrix, states.copy(), np.abs(states)
@@ -123,9 +143,7 @@ class Ensemble:
 
     @rtol.setter
     def rtol(self, value: float) -> None:
-        if not 0 < value < 1:
-            raise InputError(Problem(f"is {value:g}", field="rtol", expected="a number between 0 and 1"))
-        self._control[0] = value
+        self._control[0] = tolerance(value)
 
     def release(self, where: NDArray[np.bool_]) -> None:
         """Follow some patients, a mask (n,), no further: nobody will look at them again.
@@ -274,7 +292,7 @@ class Ensemble:
 
         set_here = [actions[2, actions[1] == _schedule.A_SET] for actions in (common, own)]
         p = p._for(self._matrix, np.concatenate(set_here).astype(int).tolist())
-        control = np.array([*self._control, p._meta["prepared"]])
+        control = np.array([*self._control, p._meta["prepared"], p._longest(self.rtol)])
         values = np.empty((n, len(times), len(p.outputs)))
         code = np.array(
             [p._code.address(k) for k in ("prep", "step", "accept", "obs", "watch", "affect", "dense")],

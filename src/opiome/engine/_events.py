@@ -251,12 +251,34 @@ def check(
                 )
                 for row in rows[table.CMT[rows].astype(str) == name]
             ]
+    problems += _unknown_sites(table, earlier or EventTable())
     problems += _overlaps(table, earlier or EventTable())
     if len(problems) > most:
         problems = [
             *problems[:most],
             Problem(f"... and {len(problems) - most} more problems in the event table"),
         ]
+    return problems
+
+
+def _unknown_sites(table: EventTable, earlier: EventTable) -> list[Problem]:
+    """Ends of what is given into a state at a site where nothing is given into it."""
+    every = EventTable.concat([earlier, table])
+    doses = np.isin(every.EVID, (DOSE, RESET_AND_DOSE))
+    used = set(zip(every.CMT[doses].astype(str), every.SITE[doses].astype(str), strict=True))
+    problems = []
+    for row in np.flatnonzero((table.EVID == END) & np.array([bool(s) for s in table.SITE], dtype=bool)):
+        state, site = str(table.CMT[row]), str(table.SITE[row])
+        if (state, site) in used:
+            continue
+        near = nearest(site, sorted(s for name, s in used if name == state and s))
+        problems.append(
+            Problem(
+                f"nothing is given into `{state}` at site `{site}` (row {row}, patient {table.ID[row]})",
+                field="SITE",
+                remedy=f"did you mean `{near}`?" if near else "name the site of the dose that ends, or none",
+            )
+        )
     return problems
 
 

@@ -98,4 +98,4 @@ def implicit_part(system: System, stages: int, full: LinearSystem) -> LinearSyst
         reach[k] = max((rate * reach[i] for (i, j), rate in known.items() if j == k), default=0.0)
     weak = {place for place, rate in known.items() if rate * reach[place[0]] < WEAK * fastest}
     strong = {place: node for place, node in linear.entries.items() if place not in weak}
-    return plan_entries(system, stages, replace(linear, entries=strong))
+    return replace(plan_entries(system, stages, replace(linear, entries=strong)), unseen=SLOW * fastest)

@@ -27,6 +27,7 @@ class LinearSystem:
     entries: dict[tuple[int, int], int]
     lu: SparseLU
     operations: int  # that compute the entries
+    unseen: float = 0.0  # per hour: states whose rates have no row are slower; 0 where all have one
 
     @property
     def rows(self) -> int:

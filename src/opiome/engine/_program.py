@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from opiome.engine import _cache
 from opiome.engine._outcome import Outcome
-from opiome.errors import EngineError, InputError, Problem, nearest
+from opiome.errors import InputError, Problem, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -123,6 +123,7 @@ def _generate(
         "prepared": layout.prepared,
         "entries": len(kernels.full.lu.slot),
         "work_rows": layout.work_rows,
+        "unseen": kernels.linear.unseen,
         "pattern": [[i, j, graph.level[node]] for (i, j), node in kernels.full.entries.items()],
         "rows": kernels.full.rows,
         "timed": [i for i, rate in enumerate(system.rates) if graph.deps[rate] & 1],
@@ -205,6 +206,12 @@ class Program:
     @property
     def _slots(self) -> int:
         return len(self.parameters) + len(self._derived)
+
+    def _longest(self, rtol: float) -> float:
+        """The longest step at a tolerance, h."""
+        from opiome.engine._tableaux import METHODS
+
+        return METHODS[self.method].longest(self._meta["unseen"], rtol)
 
     def _workspace(self, rows: int) -> tuple[Array, int]:
         """Memory for lanes, aligned to a cache line, and its address."""
@@ -461,11 +468,12 @@ class Program:
 
         Raises:
             EngineError: ``gpu`` where there is none, with what is missing.
-            InputError: unknown or non-finite parameters, with patient and field.
+            InputError: unknown or non-finite parameters, with patient and field; tolerances or a number of
+            threads that cannot be.
             DoseError: an event table that cannot be right; all problems at once.
         """
         from opiome.engine._cuda import choose
-        from opiome.engine._ensemble import Ensemble
+        from opiome.engine._ensemble import Ensemble, count, tolerance
         from opiome.engine._tableaux import METHODS
 
         if start is not None and n is None and np.ndim(start) == 2:  # noqa: PLR2004 - a table
@@ -479,9 +487,7 @@ class Program:
                 raise InputError(
                     Problem(f"has shape {np.shape(start)}", field="start", expected=f"{states.shape}")
                 ) from error
-        rtol = METHODS[self.method].rtol if rtol is None else rtol
-        if not 0 < rtol < 1:
-            raise EngineError(f"rtol is {rtol:g}; give a number between 0 and 1, such as 1e-4")
+        rtol = tolerance(METHODS[self.method].rtol if rtol is None else rtol)
         absolute = np.array(
             np.broadcast_to(1e-4 * rtol if atol is None else atol, len(self.states)), dtype=np.float64
         )
@@ -496,8 +502,8 @@ class Program:
             events,
             rtol=rtol,
             atol=absolute,
-            threads=threads,
+            threads=count("threads", threads),
             signed=self._mask(signed),
-            budget=budget,
+            budget=count("budget", budget),
             gpu=choose(device, self),
         )

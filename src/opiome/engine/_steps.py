@@ -75,16 +75,7 @@ def rosenbrock_step(method: Rosenbrock, layout: Layout, fma: bool) -> str:  # no
     with e.rows() as row:
         row.store(literal(0.0), "%u0")
     for k in range(m.stages):
-        again = m.repeats(k)  # the trial state, and so the rates, are those of the stage before
-        before = m.gamma_sum[k - 1] if again else 0.0  # of f_t, that %f holds already
-        if again:
-            with e.rows() as row:
-                scaled = ""
-                for j, c in enumerate(m.c[k]):
-                    u = row.load(f"%u{j}")
-                    scaled = e.fma(literal(c), u, scaled) if scaled else e.binary("fmul", literal(c), u)
-                row.store(scaled, f"%u{k}")
-        elif k:
+        if k:
             # only one stage is added to the trial state before
             more = k > 1 and m.a[k][: k - 1] == m.a[k - 1]
             with e.rows() as row:  # one pass reads the stages for the trial state and for the right side
@@ -100,10 +91,9 @@ def rosenbrock_step(method: Rosenbrock, layout: Layout, fma: bool) -> str:  # no
                 e.store(e.fma(literal(m.alpha[k]), h, t), "%tk", 0)
             where = "%t" if layout.autonomous or not m.alpha[k] else "%tk"
             e.do(f"call void @rhs(ptr {where}, ptr %yt, ptr %par, ptr %pre, ptr %f)")
-        if not again:
-            _add_input(e)
-        if m.gamma_sum[k] != before and not layout.autonomous:
-            scale = e.binary("fmul", literal(m.gamma_sum[k] - before), h)
+        _add_input(e)
+        if m.gamma_sum[k] and not layout.autonomous:
+            scale = e.binary("fmul", literal(m.gamma_sum[k]), h)
             with e.rows() as row:
                 row.store(e.fma(scale, row.load("%ft"), row.load("%f")), "%f")
         e.do(f"call void @solve(ptr %lu, ptr %u{k}, ptr %f, ptr %hinv)")

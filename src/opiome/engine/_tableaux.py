@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
+REACH = 0.6  # of the time in which the fastest state outside a W-method's matrix moves: its longest step
 LARGE = 40  # states from which a smaller matrix pays
 
 
-@dataclass(frozen=True)
-class Rosenbrock:
-    """A Rosenbrock method in transformed form (Hairer & Wanner, Solving ODEs II, 2nd ed., IV.7, eq. 7.25).
-
-    (I/(gamma h) - J) u_i = f(y + sum_j a_ij u_j, t + alpha_i h) + sum_j c_ij u_j / h + gamma_i h f_t.
-    The last stage of a stiffly accurate method is the error estimate: y1 = y + sum a_sj u_j + u_s.
-    ``dense``: y(t + s h) = (1-s) y0 + s (y1 + (1-s)(k1 + s (k2 + ...))) with k_m = sum_j dense[m][j] u_j.
-    """
+@dataclass(frozen=True, kw_only=True)
+class Method:
+    """What all methods have: stage k is at time t + alpha_k h and at y + sum_j a_kj u_j."""
 
     name: str
     order: int
-    gamma: float
     alpha: tuple[float, ...]
-    gamma_sum: tuple[float, ...]
     a: tuple[tuple[float, ...], ...]
-    c: tuple[tuple[float, ...], ...]
     dense: tuple[tuple[float, ...], ...]
     any_matrix: bool = False  # a W-method: its order does not depend on the matrix
     rtol: float = 1e-4  # what an ensemble takes unless it is told
@@ -32,42 +26,44 @@ class Rosenbrock:
         """``dense`` with three rows, the last zero where the method has two."""
         return (*self.dense, (0.0,) * self.stages)[:3]
 
-    def repeats(self, stage: int) -> bool:
-        """Tell whether a stage has the trial state of the one before, so that its rates are known."""
-        return stage > 1 and self.a[stage] == (*self.a[stage - 1], 0.0)
-
     @property
     def stages(self) -> int:
         """The number of stages."""
         return len(self.alpha)
 
+    def longest(self, unseen: float, rtol: float) -> float:
+        """The longest step at a tolerance, h, where the matrix may lack states as fast as ``unseen`` per h.
 
-@dataclass(frozen=True)
-class Explicit:
+        Their errors are hidden from an estimate that looks at one step; they grow with its length.
+        """
+        if not unseen:
+            return math.inf
+        return REACH / unseen * math.pow(rtol / self.rtol, 1.0 / self.order)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rosenbrock(Method):
+    """A Rosenbrock method in transformed form (Hairer & Wanner, Solving ODEs II, 2nd ed., IV.7, eq. 7.25).
+
+    (I/(gamma h) - J) u_i = f(y + sum_j a_ij u_j, t + alpha_i h) + sum_j c_ij u_j / h + gamma_i h f_t.
+    The last stage of a stiffly accurate method is the error estimate: y1 = y + sum a_sj u_j + u_s.
+    ``dense``: y(t + s h) = (1-s) y0 + s (y1 + (1-s)(k1 + s (k2 + ...))) with k_m = sum_j dense[m][j] u_j.
+    """
+
+    gamma: float
+    gamma_sum: tuple[float, ...]
+    c: tuple[tuple[float, ...], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explicit(Method):
     """An explicit Runge-Kutta method whose last stage is at the new solution.
 
     u_i = h f(y + sum_j a_ij u_j, t + alpha_i h); y1 = y + sum_j a_sj u_j; the error is sum_j error_j u_j.
     ``dense`` as for a Rosenbrock method. It solves no linear system, so its step is bounded by stiffness.
     """
 
-    name: str
-    order: int
-    alpha: tuple[float, ...]
-    a: tuple[tuple[float, ...], ...]
     error: tuple[float, ...]
-    dense: tuple[tuple[float, ...], ...]
-    any_matrix: bool = False
-    rtol: float = 1e-4
-
-    @property
-    def interpolant(self) -> tuple[tuple[float, ...], ...]:
-        """``dense``, which has three rows."""
-        return self.dense
-
-    @property
-    def stages(self) -> int:
-        """The number of stages."""
-        return len(self.alpha)
 
 
 # RODAS, order 4(3), 6 stages, L-stable, stiffly accurate: Hairer & Wanner II, table in code RODAS, method 1.
