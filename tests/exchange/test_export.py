@@ -124,6 +124,24 @@ def test_a_patient_is_the_same_elsewhere(toy):
     np.testing.assert_allclose(ours[late], theirs[late], rtol=1e-5, atol=1e-8)
 
 
+def test_start_values_are_numbers_and_keep_their_formulas():
+    """The same start as the engine's, with other parameters too."""
+    loaded = model.load()
+    program = engine.compile(loaded.sbml)
+    for text, given, own in (
+        (exchange.sbml_text(loaded), {}, {}),
+        (exchange.sbml_text(loaded, parameters={"stool_G3": 0.5}), {"stool_G3": 0.5}, {}),
+        (exchange.sbml_text(loaded, start={"right_G3": 1.5}), {}, {"right_G3": 1.5}),
+    ):
+        sbml = read(text).getModel()
+        assert sbml.getNumInitialAssignments() == 0
+        expected = dict(zip(program.states, program.start(given, n=1)[0], strict=True)) | own
+        written = {name: sbml.getParameter(name).getValue() for name in expected}
+        assert written == pytest.approx(expected, rel=1e-14, abs=0.0)  # libSBML writes 15 digits
+        formula = "starts at right_bacteria_untreated * right_G3_ratio * stool_G3 / stool_total"
+        assert (formula in sbml.getParameter("right_G3").getNotesString()) == (not own)
+
+
 @pytest.mark.parametrize(
     ("row", "words"),
     [({"SS": 1, "II": 12.0}, "steady-state dose"), ({"EVID": 3}, "EVID 3"), ({"EVID": 4}, "EVID 4")],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
 
 import libsbml
 
@@ -12,7 +13,7 @@ if TYPE_CHECKING:
 
     from opiome.model import Model
 
-__all__ = ["annotate", "identifiers"]
+__all__ = ["annotate", "identifiers", "paragraph"]
 
 _DOI = re.compile(r"\b(10\.\d{4,9}/[^\s;,]+)")
 _PUBMED = re.compile(r"PMID:?\s*(\d+)", re.IGNORECASE)
@@ -79,7 +80,7 @@ def annotate(document: libsbml.SBMLDocument, model: Model) -> None:
             f"{label} {row[label]}" for label in ("source", "grade", "evidence", "note") if row[label]
         )
         if about:
-            item.setNotes(f'<body xmlns="http://www.w3.org/1999/xhtml"><p>{_escaped(about)}</p></body>')
+            item.setNotes(paragraph(about))
 
 
 def _describe(
@@ -109,5 +110,6 @@ def _term(sbml: libsbml.Model, unit: str) -> int:
     return _SBO.get(tuple(sorted(parts)), _SBO_OTHER)
 
 
-def _escaped(text: str) -> str:
-    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+def paragraph(text: str) -> str:
+    """Return a text as the content of an SBML note."""
+    return f'<body xmlns="http://www.w3.org/1999/xhtml"><p>{escape(text)}</p></body>'

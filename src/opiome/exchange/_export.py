@@ -10,7 +10,7 @@ import libsbml
 
 from opiome import files
 from opiome.errors import InputError, ModelError, Problem, nearest
-from opiome.exchange._annotate import annotate
+from opiome.exchange._annotate import annotate, paragraph
 from opiome.exchange._doses import add_doses
 
 if TYPE_CHECKING:
@@ -35,8 +35,10 @@ def export_sbml(
     """Write a model as SBML Level 3 Version 2 and return the path.
 
     Without more arguments it is the model as loaded. With ``parameters`` and ``start`` it is one patient:
-    values replace the defaults, start states replace initial values and assignments (a solved baseline is
-    part of a patient, not of the model). With ``events`` the file also gives that patient row's doses.
+    values replace the defaults, start states replace initial values (a solved baseline is part of a patient,
+    not of the model). With ``events`` the file also gives that patient row's doses.
+    Every start value is a number, the one that the model computes from the parameters of the file; its
+    formula is kept in the notes of the state.
 
     Raises:
         InputError: unknown names, a file that exists (unless ``overwrite``) or cannot be written.
@@ -83,15 +85,39 @@ def sbml_text(
         raise InputError(problems)
     for name, value in (parameters or {}).items():
         sbml.getParameter(name).setValue(float(value))
-    for name, value in (start or {}).items():
-        sbml.removeInitialAssignment(name)
-        sbml.getParameter(name).setValue(float(value))
     annotate(document, model)
+    _start(sbml, model, parameters or {}, start or {})
     if events is not None:
         add_doses(document, events, patient, until)
     _verify(document)
     text: str = libsbml.writeSBMLToString(document)
     return text
+
+
+def _start(
+    sbml: libsbml.Model, model: Model, parameters: Mapping[str, float], start: Mapping[str, float]
+) -> None:
+    """Give each state its start value as a number, and keep the formula of one that is computed as a note.
+
+    libRoadRunner writes code for the initial value of every variable: it would put the formula of a state
+    wherever a rule that it expands names it, and need minutes to load the model.
+    """
+    formulas = {
+        a.getSymbol(): libsbml.formulaToL3String(a.getMath()) for a in sbml.getListOfInitialAssignments()
+    }
+    values = {name: float(value) for name, value in start.items()}
+    if formulas.keys() - start.keys():
+        from opiome import engine
+
+        program = engine.compile(model.sbml)
+        given = {name: float(value) for name, value in parameters.items()}
+        computed = dict(zip(program.states, program.start(given, n=1)[0], strict=True))
+        for name in formulas.keys() & computed.keys() - start.keys():
+            values[name] = float(computed[name])
+            sbml.getParameter(name).setNotes(paragraph(f"starts at {formulas[name]}"))
+    for name, value in values.items():
+        sbml.removeInitialAssignment(name)
+        sbml.getParameter(name).setValue(value)
 
 
 def _unknown(given: Iterable[str], known: Iterable[str], what: str) -> list[Problem]:
