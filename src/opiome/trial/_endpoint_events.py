@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from opiome.trial._answers import Answers
+from opiome.trial._boundaries import above
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["any_day", "dose_rise", "escalation", "event_day", "occurred", "survival"]
 
 _DAY = 24.0
+_DOSE_SLACK = 1e-4  # per cent; doses are kept in single precision
 
 
 def _yes(values: NDArray[np.bool_] | np.bool_) -> Answers:
@@ -59,8 +61,7 @@ def dose_rise(diary: Diary, params: Part, columns: slice) -> Answers:
 def escalation(diary: Diary, params: EscalationParams, columns: slice) -> Answers:
     """The opioid escalation index (Mercadante; CERP): the rise in per cent divided by the days it took."""
     rise, days = _doses(diary, columns)
-    with np.errstate(invalid="ignore"):
-        return _yes(rise / days > params.per_day)
+    return _yes(above(rise, days * params.per_day, slack=_DOSE_SLACK))
 
 
 def event_day(diary: Diary, event: str) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from opiome.trial._answers import Answers
+from opiome.trial._boundaries import above, at_least, at_most, below
 from opiome.trial._endpoint_events import any_day, dose_rise, escalation, occurred, survival
 from opiome.trial._quantities import diary_days, quantity, share
 
@@ -125,8 +126,8 @@ def _positive(
 ) -> NDArray[np.bool_]:
     with np.errstate(invalid="ignore"):
         now = quantity(diary, params.quantity, columns)
-        enough = (now >= params.threshold) & (now >= _baseline(diary, params.quantity) + params.increase)
-    return np.asarray(enough)
+        over = _baseline(diary, params.quantity) + params.increase
+        return at_least(now, params.threshold) & at_least(now, over)
 
 
 def _responder(diary: Diary, params: ResponderParams, columns: slice) -> Answers:
@@ -187,8 +188,7 @@ def _between(diary: Diary, params: BetweenParams, columns: slice) -> Answers:
     now = quantity(diary, params.quantity, columns)
     low = -np.inf if params.low is None else params.low
     high = np.inf if params.high is None else params.high
-    with np.errstate(invalid="ignore"):
-        return _yes((now >= low) & (now <= high))
+    return _yes(at_least(now, low) & at_most(now, high))
 
 
 def _counted(diary: Diary, kind: str) -> NDArray[np.bool_]:
@@ -257,41 +257,38 @@ def _rome_iv_oic(diary: Diary, params: RomeParams, columns: slice) -> Answers:
 def _any_week(diary: Diary, columns: slice, name: str, test: Callable[..., Any], limit: float) -> Answers:
     found = np.zeros(len(diary), dtype=bool)
     for week in _weeks(columns):
-        with np.errstate(invalid="ignore"):
-            beyond = test(quantity(diary, name, week), limit)
+        beyond = test(quantity(diary, name, week), limit)
         found |= beyond & (diary_days(diary, week) >= ENOUGH_DIARY_DAYS)
     return _yes(found)
 
 
 def _any_week_above(diary: Diary, params: AboveParams, columns: slice) -> Answers:
     """Above the threshold in at least one week."""
-    return _any_week(diary, columns, params.quantity, np.greater, params.threshold)
+    return _any_week(diary, columns, params.quantity, above, params.threshold)
 
 
 def _any_week_below(diary: Diary, params: BelowParams, columns: slice) -> Answers:
     """Below the threshold in at least one week."""
-    return _any_week(diary, columns, params.quantity, np.less, params.threshold)
+    return _any_week(diary, columns, params.quantity, below, params.threshold)
 
 
 def _pain_response(diary: Diary, params: PainResponseParams, columns: slice) -> Answers:
     """Mean pain in the window at least a fraction below that of the run-in."""
-    with np.errstate(invalid="ignore"):
-        now, before = quantity(diary, "nrs", columns), _baseline(diary, "nrs")
-        return _yes((before > 0) & (now <= (1 - params.reduction) * before))
+    now, before = quantity(diary, "nrs", columns), _baseline(diary, "nrs")
+    return _yes(above(before, 0.0) & at_most(now, (1 - params.reduction) * before))
 
 
 def _all_weeks(diary: Diary, params: AllWeeksParams, columns: slice) -> Answers:
     """Lubiprostone: above baseline in every week that can be judged, positive in enough of them."""
     before = _baseline(diary, params.quantity) + params.increase
-    above = np.ones(len(diary), dtype=bool)
+    better = np.ones(len(diary), dtype=bool)
     positive = np.zeros(len(diary), dtype=np.int64)
     for week in _weeks(columns):
         judged = diary_days(diary, week) >= params.diary_days
-        with np.errstate(invalid="ignore"):
-            now = quantity(diary, params.quantity, week)
-            above &= ~judged | (now >= before)
-            positive += judged & (now >= params.threshold)
-    return _yes(above & (positive >= params.weeks))
+        now = quantity(diary, params.quantity, week)
+        better &= ~judged | at_least(now, before)
+        positive += judged & at_least(now, params.threshold)
+    return _yes(better & (positive >= params.weeks))
 
 
 def _changed(diary: Diary, params: ChangedParams, columns: slice) -> Answers:
@@ -299,8 +296,7 @@ def _changed(diary: Diary, params: ChangedParams, columns: slice) -> Answers:
     change = quantity(diary, params.quantity, columns) - _baseline(diary, params.quantity)
     least = -np.inf if params.at_least is None else params.at_least
     most = np.inf if params.at_most is None else params.at_most
-    with np.errstate(invalid="ignore"):
-        return _yes((change >= least) & (change <= most))
+    return _yes(at_least(change, least) & at_most(change, most))
 
 
 RULES: Mapping[str, Rule] = {

@@ -43,14 +43,15 @@ def _ratio(part: NDArray[Any], whole: NDArray[Any]) -> NDArray[np.float64]:
 
 def _per_week(name: str) -> Rule:
     def rule(diary: Diary, columns: slice) -> NDArray[np.float64]:
-        return 7.0 * _ratio(diary.counts[name][:, columns].sum(axis=1), diary_days(diary, columns))
+        # one division, which is correctly rounded: a rate of 2.1 equals the number 2.1 of a study file
+        return _ratio(7.0 * diary.counts[name][:, columns].sum(axis=1), diary_days(diary, columns))
 
     return rule
 
 
 def _rescue(diary: Diary, columns: slice) -> NDArray[np.float64]:
     doses = np.where(diary.recorded[:, columns], diary.rescue[:, columns], 0).sum(axis=1)
-    return 7.0 * _ratio(doses, diary_days(diary, columns))
+    return _ratio(7.0 * doses, diary_days(diary, columns))
 
 
 def _bristol(diary: Diary, columns: slice) -> NDArray[np.float64]:
