@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TABLES", "Model"]
 
+SOLVED = ("_baseline", "_limit", "_immigration")  # ends of names that the untreated state gives values to
+
 TABLES = (
     "mechanisms",
     "parameters",
@@ -105,6 +107,23 @@ class Model:
         types = {c: pl.Float64 if c in schema.numbers else pl.String for c in schema.columns}
         return pl.DataFrame(
             rows, schema={**types, "file": pl.String, "line": pl.Int64, "in_equations": pl.Boolean}
+        )
+
+    @cached_property
+    def alike(self) -> tuple[str, ...]:
+        """Parameters of the equations that one value serves for everyone, whoever they are and take.
+
+        They vary by no distribution and no covariate, belong to no drug slot and are not solved for.
+        """
+        slots = {f"{s}_" for names in drug_slots(self.draft.tables["drugs"]).values() for s in names}
+        rows = self.parameters.filter(self.parameters["in_equations"])
+        return tuple(
+            row["id"]
+            for row in rows.iter_rows(named=True)
+            if row["distribution"] == "fixed"
+            and not row["covariates"]
+            and not row["id"].startswith(tuple(slots))
+            and not row["id"].endswith(SOLVED)
         )
 
     @cached_property

@@ -101,10 +101,11 @@ def settle(
         model = models.load(species=study.species)
     lead, treated = (_whole_days(study, name) for name in ("run_in", "treatment"))
     program = engine.compile(model.sbml)
-    course, watch = program, Watch.of(model, program)
+    outputs, watch = None, Watch.of(model, program)
     if pace.diary:
         outputs = watch.diary_outputs(program, measured(study))
-        course = engine.compile(model.sbml, outputs=outputs)
+    course = engine.compile(model.sbml, outputs=outputs, shared=model.alike)
+    if pace.diary:
         watch = Watch.of(model, course, only=measured(study))
     number = study.seed if seed is None else seed
     therapy = Therapy(study, model, number)
