@@ -394,3 +394,43 @@ def test_covariates_come_in_the_columns_of_the_table(given, fields):
 
     found = Covariate.model_validate(given).fields()
     assert found == {k: pytest.approx(v) if isinstance(v, float) else v for k, v in fields.items()}
+
+
+IMPOSSIBLE = """
+opiome: 1
+name: nobody
+title: Nobody can take part
+population:
+  covariates: {{age: {{distribution: normal, mean: 60, sd: 5, lower: 40, upper: 70}}, cancer: 1}}
+  eligibility: [{eligibility}]
+  entry: [{entry}]
+background: {{duration: 4 weeks, opioid: {{ome: {{distribution: lognormal, median: 60, cv: 1, lower: 10,
+  upper: 300}},
+  choices: [{{weight: 1, regimen: morphine CR every 12 h}}]}}}}
+run_in: {{duration: 2 weeks}}
+arms: {{one: {{label: One, regimen: [placebo]}}}}
+treatment: {{duration: 2 weeks}}
+endpoints: [{{id: e, label: E, rule: mean, params: {{quantity: nrs}}, window: week 1, unit: score}}]
+"""
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"eligibility": "age >= 75"}, "nobody meets 'age >= 75': 'age' is from 40 to 70"),
+        ({"eligibility": "age 70-90"}, None),
+        ({"eligibility": "cancer = 0"}, "nobody meets 'cancer = 0': 'cancer' is 1"),
+        ({"eligibility": "ecog > 3"}, "nobody meets 'ecog > 3': 'ecog' is 0 or 1 or 2 or 3"),
+        ({"eligibility": "ecog >= 3"}, None),
+        ({"eligibility": "ome > 300"}, "nobody meets 'ome > 300': 'ome' is from 10 to 300"),
+        ({"eligibility": "albumin 36.2-36.3"}, None),
+        ({"entry": "csbm_per_week > 3, sbm_per_week < 3"}, "csbm_per_week counts only some of sbm_per_week"),
+        ({"entry": "bm_per_week < 2, sbm_per_week >= 2"}, "sbm_per_week counts only some of bm_per_week"),
+        ({"entry": "bm_per_week <= 2, sbm_per_week >= 2"}, None),
+        ({"entry": "bm_per_week < 5, csbm_per_week 1-3"}, None),
+    ],
+)
+def test_people_who_do_not_exist(problems, given, said):
+    """Contradictions that no single condition shows are told before anybody is simulated."""
+    found = problems(IMPOSSIBLE.format(**{"eligibility": "age > 40", "entry": "nrs >= 1"} | given))
+    assert [said in problem.message for problem in found] == ([True] if said else [])

@@ -10,13 +10,15 @@ import numpy as np
 from opiome.cohort import Profiles, draw_covariates, marginals
 from opiome.errors import CohortError, Problem
 from opiome.trial._endpoint_fields import DIARY_QUANTITIES
-from opiome.trial._population import correlations
+from opiome.trial._population import correlations, marginal, overrides
 from opiome.trial._problems import unknown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from opiome.cohort import Marginal
     from opiome.model import Model
+    from opiome.trial._fields import Condition
     from opiome.trial._schema import Study
     from opiome.trial._yaml import Steps
 
@@ -32,6 +34,8 @@ def people_problems(study: Study, model: Model) -> Found:
     yield from _spreads(study, model)
     yield from _correlations(study, model, known)
     yield from _cohort_file(study, model)
+    yield from _nobody(study, model)
+    yield from _more_than_all(study)
 
 
 def _names(study: Study, known: list[str]) -> Found:
@@ -126,6 +130,87 @@ def _correlations(study: Study, model: Model, known: list[str]) -> Found:
     except CohortError as error:
         for problem in error.problems:
             yield ("population", "correlations"), problem
+
+
+def _nobody(study: Study, model: Model) -> Found:
+    """Eligibility that the covariates of the study leave nobody."""
+    if study.population.cohort is not None:
+        return  # the file says who they are
+    try:
+        spread = dict(marginals(model.covariates, overrides(study.population.covariates)))
+    except CohortError:
+        return  # told above
+    opioid = study.background.opioid
+    if opioid is not None and opioid.ome is not None:
+        spread["ome"] = marginal("ome", opioid.ome)
+    for i, condition in enumerate(study.population.eligibility):
+        if condition.quantity in spread and not _someone(condition, spread[condition.quantity]):
+            told = spread[condition.quantity]
+            where = f"from {told.lower:g} to {told.upper:g}" if _ranges(told) else _listed(told)
+            yield (
+                ("population", "eligibility", i),
+                Problem(
+                    f"nobody meets '{condition}': '{condition.quantity}' is {where} in this population",
+                    remedy="relax the condition, or give the population another spread",
+                ),
+            )
+
+
+def _ranges(spread: Marginal) -> bool:
+    return spread.distribution in {"normal", "lognormal", "peaked"}
+
+
+def _possible(spread: Marginal) -> list[float]:
+    """The values that somebody can have of a covariate without a range."""
+    if spread.distribution == "categorical":
+        return [float(k) for k, (_, share) in enumerate(spread.values) if share > 0]
+    if spread.distribution == "bernoulli":
+        return [value for value, share in ((0.0, 1 - spread.median), (1.0, spread.median)) if share > 0]
+    return [spread.median]
+
+
+def _listed(spread: Marginal) -> str:
+    return " or ".join(f"{value:g}" for value in _possible(spread))
+
+
+def _someone(condition: Condition, spread: Marginal) -> bool:
+    """Whether a value of a covariate meets a condition."""
+    if not _ranges(spread):
+        return any(condition.holds(value) for value in _possible(spread))
+    ends = [spread.lower, spread.upper, *(limit for _, limit in condition.tests)]
+    inside = [end for end in ends if spread.lower <= end <= spread.upper]
+    middles = [(one + other) / 2 for one, other in combinations(sorted(inside), 2)]
+    return any(condition.holds(value) for value in (*inside, *middles))
+
+
+_PART_OF = (
+    ("sbm_per_week", "bm_per_week"),
+    ("csbm_per_week", "sbm_per_week"),
+    ("csbm_per_week", "bm_per_week"),
+    ("sbm_without_straining_per_week", "sbm_per_week"),
+    ("sbm_without_straining_per_week", "bm_per_week"),
+)
+"""What is counted among what: all spontaneous movements are movements."""
+
+
+def _more_than_all(study: Study) -> Found:
+    """Entry that asks for more of a part than of the whole."""
+    entry = study.population.entry
+    for (i, one), (k, other) in combinations(enumerate(entry), 2):
+        for part, whole in _PART_OF:
+            asked = {one.quantity: one, other.quantity: other}
+            if set(asked) != {part, whole}:
+                continue
+            least = max((limit for sign, limit in asked[part].tests if sign in {">", ">=", "="}), default=0.0)
+            most = [(limit, sign) for sign, limit in asked[whole].tests if sign in {"<", "<=", "="}]
+            if any(limit < least or (limit == least and sign == "<") for limit, sign in most):
+                yield (
+                    ("population", "entry", max(i, k)),
+                    Problem(
+                        f"nobody can meet '{one}' and '{other}': {part} counts only some of {whole}",
+                        remedy="relax one of them",
+                    ),
+                )
 
 
 def _cohort_file(study: Study, model: Model) -> Found:

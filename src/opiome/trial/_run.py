@@ -32,7 +32,7 @@ __all__ = ["Progress", "check_arms", "check_weights", "run"]
 
 _DAY = 24.0
 _CHUNK = 512
-_LEAST_EFFECTIVE = 0.1
+_LEAST_EFFECTIVE = 0.2
 _TABLES = {
     "opiome.trial": ("diary.tsv", "clock.tsv", "events.tsv"),
     "opiome.cohort": ("correlations.tsv",),
