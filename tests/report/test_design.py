@@ -65,7 +65,7 @@ def written(table, tmp_path, **more):
 def test_the_page_says_what_the_table_says(table, tmp_path):
     draws = pl.DataFrame({"candidate": [0] * 4, "patients_per_arm": [273] * 4, "power": [0.0, 0.5, 0.9, 1.0]})
     text = written(table, tmp_path, draws=draws)
-    assert "the smallest of them is “as published” with 400 patients (83.0 %)" in text
+    assert "the smallest of them is “as published” with 400 patients in all (83.0 %)" in text
     assert "The error under the null is off the nominal one in “two doses” (9.0 %)" in text
     assert "in 2 of them the trial cannot recruit" in text
     assert "3 people could not be simulated" in text
@@ -81,7 +81,7 @@ def test_the_page_says_what_the_table_says(table, tmp_path):
 def test_one_size_has_no_curve(table, tmp_path):
     text = written(table.tail(2), tmp_path)
     assert text.count("<svg") == 1
-    assert "No design has a power of 80 %; “shorter &amp; cheaper” with 300 patients comes closest" in text
+    assert "No design has a power of 80 %; “shorter &amp; cheaper” with 300 patients in all comes closest" in text
 
 
 def test_without_assurance_nothing_is_said_of_it(table, tmp_path):

@@ -109,21 +109,21 @@ def _answer(rows: list[dict[str, Any]]) -> list[str]:
         verb = "has" if len(enough) == 1 else "have"
         said.append(
             f"Of {len(rows)} designs {len(enough)} {verb} a power of 80 % or more;"
-            f" the smallest of them is “{least['label']}” with {least['patients']} patients"
+            f" the smallest of them is “{least['label']}” with {least['patients']} patients in all"
             f" ({_share(least, 'power')[0]} %)."
         )
     else:
         best = max(rows, key=lambda row: row["power"])
         said.append(
-            f"No design has a power of 80 %; “{best['label']}” with {best['patients']} patients comes closest"
-            f" ({_share(best, 'power')[0]} %)."
+            f"No design has a power of 80 %; “{best['label']}” with {best['patients']} patients in all"
+            f" comes closest ({_share(best, 'power')[0]} %)."
         )
     assured = [row for row in rows if row["assurance"] is not None]
     if assured:
         best = max(assured, key=lambda row: row["assurance"])
         said.append(
             f"Averaged over what is not known of the model, “{best['label']}” with"
-            f" {best['patients']} patients is the most likely to find the difference"
+            f" {best['patients']} patients in all is the most likely to find the difference"
             f" ({_share(best, 'assurance')[0]} %)."
         )
     loose = [row for row in rows if not row["type1_low"] <= row["nominal"] <= row["type1_high"]]

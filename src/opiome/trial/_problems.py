@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["field_name", "of_validation", "problem_at", "unknown"]
 
+_REMOVE = "remove it"
 _TYPES = {
     "string_type": "a text",
     "int_type": "a whole number",
@@ -167,12 +168,26 @@ def _meant(loc: tuple[str | int, ...], root: type[Part]) -> str | None:
 
 
 def _unknown_key(loc: tuple[str | int, ...], root: type[Part]) -> Problem:
-    return _choice(str(loc[-1]), _keys(loc[:-1], root), "key")
+    name = str(loc[-1])
+    problem = _choice(name, _keys(loc[:-1], root), "key")
+    if problem.remedy == _REMOVE and (place := _place(name, root, loc)):
+        return problem.at(remedy=f"'{name}' belongs under '{place}'")
+    return problem
+
+
+def _place(name: str, root: type[Part], loc: tuple[str | int, ...]) -> str | None:
+    """The part of a file, directly under its root or under the part at hand, that has a key of this name."""
+    here = _part(loc[:-1], root) if len(loc) > 1 else root
+    for part in dict.fromkeys((here or root, root)):
+        for key, field in part.model_fields.items():
+            if any(name in inner.model_fields for inner in _parts(field.annotation)):
+                return key
+    return None
 
 
 def _choice(given: str, known: Sequence[str], what: str) -> Problem:
     problem = unknown(given, known, what)
-    return problem if problem.remedy else problem.at(remedy="remove it")
+    return problem if problem.remedy else problem.at(remedy=_REMOVE)
 
 
 def _literal(loc: tuple[str | int, ...], given: object, root: type[Part]) -> Problem:
