@@ -434,3 +434,15 @@ def test_people_who_do_not_exist(problems, given, said):
     """Contradictions that no single condition shows are told before anybody is simulated."""
     found = problems(IMPOSSIBLE.format(**{"eligibility": "age > 40", "entry": "nrs >= 1"} | given))
     assert [said in problem.message for problem in found] == ([True] if said else [])
+
+
+def test_a_key_in_the_wrong_place_is_told_its_place(problems):
+    for line, place in (
+        ("rescue_laxative: {regimen: bisacodyl 10 mg as needed, after: 72 h}", "rules"),
+        ("entry: [nrs >= 3]", "population"),
+        ("drivers: []", "dropout"),
+    ):
+        [found] = [one for one in problems(f"{GOOD}\n{line}\n") if "unknown key" in one.message]
+        assert found.remedy == f"'{line.split(':')[0]}' belongs under '{place}'"
+    [found] = problems(f"{GOOD}\nwhatever: 3\n")
+    assert found.remedy == "remove it"
