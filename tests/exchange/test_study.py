@@ -115,11 +115,29 @@ def test_the_replay_is_what_the_trial_lived(lived):
         assert agree(hourly.select(names).to_numpy(), again.select(names).to_numpy(), 2e-3)
 
 
+@pytest.fixture
+def simulators(copasi, libroadrunner):
+    """SBML text, variables and times (h) to their values, in each of two programs."""
+
+    def in_copasi(text, names, hours):
+        return copasi(text, names, [0.0, *hours])[1:]
+
+    def in_libroadrunner(text, names, hours):
+        other = libroadrunner(text)
+        other.integrator.relative_tolerance = 1e-9
+        other.integrator.absolute_tolerance = 1e-12
+        other.timeCourseSelections = list(names)
+        return np.array(other.simulate(times=[0.0, *hours]))[1:]
+
+    return {"COPASI": in_copasi, "libRoadRunner": in_libroadrunner}
+
+
 @pytest.mark.parametrize("arm", ["naldemedine", "placebo"])
-def test_copasi_lives_the_same_treatment(copasi, entries, lived, loaded, arm):
+def test_copasi_lives_the_same_treatment(simulators, entries, lived, loaded, arm):
     ours, _ = lived[arm]
     names = list(loaded.observables["id"])
-    assert agree(ours.select(names).to_numpy(), copasi(entries[f"{arm}.xml"], names, [0.0, *HOURS])[1:], 1e-5)
+    theirs = simulators["COPASI"](entries[f"{arm}.xml"], names, HOURS)
+    assert agree(ours.select(names).to_numpy(), theirs, 1e-5)
 
 
 @pytest.mark.slow
@@ -132,27 +150,23 @@ def test_copasi_lives_the_same_treatment(copasi, entries, lived, loaded, arm):
         ("fmt-tian-2017", "fmt"),
     ],
 )
-def test_copasi_lives_other_kinds_of_treatment(copasi, name, arm, loaded, tmp_path):
+def test_both_live_other_kinds_of_treatment(simulators, name, arm, loaded, tmp_path):
     days = 4
     hours = np.arange(24 * days) + 0.5
     study = trial.load_study(name)
     archive = exchange.write_study(tmp_path / "study.omex", study, days=days, model=loaded)
     entries, person = opened(archive)
     course = trial.patient(study, person, arm, model=loaded)
-    ours = replayed(course, engine.compile(loaded.sbml), hours)
     names = list(loaded.observables["id"])
-    theirs = copasi(entries[f"{arm}.xml"], names, [0.0, *hours])[1:]
-    assert agree(ours.select(names).to_numpy(), theirs, 1e-5)
+    ours = replayed(course, engine.compile(loaded.sbml), hours).select(names).to_numpy()
+    for title, simulate in simulators.items():
+        assert agree(ours, simulate(entries[f"{arm}.xml"], names, hours), 1e-5), title
 
 
-def test_libroadrunner_lives_the_same_treatment(libroadrunner, entries, lived, loaded):
+def test_libroadrunner_lives_the_same_treatment(simulators, entries, lived, loaded):
     ours, _ = lived["naldemedine"]
     names = list(loaded.observables["id"])
-    other = libroadrunner(entries["naldemedine.xml"])
-    other.integrator.relative_tolerance = 1e-9
-    other.integrator.absolute_tolerance = 1e-12
-    other.timeCourseSelections = names
-    theirs = np.array(other.simulate(times=[0.0, *HOURS]))[1:]
+    theirs = simulators["libRoadRunner"](entries["naldemedine.xml"], names, HOURS)
     assert agree(ours.select(names).to_numpy(), theirs, 1e-5)
 
 
