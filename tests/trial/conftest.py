@@ -76,6 +76,7 @@ class TinyModel:
     """What the trial asks of a model."""
 
     species, sha256 = "human", "tiny"
+    alike = ("gut_k", "stimulant_k")
 
     def __init__(self):
         from opiome import engine
