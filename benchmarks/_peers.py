@@ -267,15 +267,22 @@ def _with_doses(case: Case) -> str:
 
 @cache
 def _amici(sbml: str) -> Any:
-    """Translate to C++, compile and load, under a name of its content."""
+    """Translate to C++, compile and load, under a name of its content.
+
+    Without observables (all variables by default) and without simplification by SymPy, which together take
+    longer than the rest for a large model.
+    """
     import hashlib
 
     import amici
 
     name = "m" + hashlib.sha256(sbml.encode()).hexdigest()[:12]
     folder = Path(tempfile.mkdtemp()) / name
-    importer = amici.SbmlImporter(lean(sbml), from_file=False)
-    importer.sbml2amici(name, folder, compute_conservation_laws=False, generate_sensitivity_code=False)
+    importer = amici.SbmlImporter(lean(sbml, start=True), from_file=False)
+    importer.sbml2amici(
+        name, folder, observation_model=[], compute_conservation_laws=False, simplify=None,
+        generate_sensitivity_code=False,
+    )  # fmt: skip
     return amici.import_model_module(name, folder)
 
 

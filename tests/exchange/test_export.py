@@ -35,6 +35,7 @@ def test_export_is_consistent_and_annotated(toy, tmp_path):
     assert sbml.getParameter("k_tolerance").getSBOTermID() == "SBO:0000009"
     assert sbml.getParameter("edge_signal_tolerance").getCVTerm(0).getResourceURI(0).endswith("10.1000/e")
     assert "grade B" in sbml.getParameter("half").getNotesString()
+    assert f"sha256 {toy.sha256}" in sbml.getNotesString()
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ from xml.sax.saxutils import escape
 
 import libsbml
 
+from opiome import __version__
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -59,6 +61,12 @@ def annotate(document: libsbml.SBMLDocument, model: Model) -> None:
     sbml = document.getModel()
     sbml.setName(f"opiome, {model.species}")
     sbml.setSBOTerm(_SBO_MODEL)
+    about = (
+        f"opiome {__version__}, {model.species}: opioids, gut, bacteria, barrier, immunity and brain in cancer"
+        f" pain. Time is in hours. The model's folder has sha256 {model.sha256}. For research; no advice for a"
+        " patient."
+    )
+    sbml.setNotes(paragraph(about))
     _describe(sbml, [f"https://identifiers.org/doi:{_REVIEW}"], libsbml.BQM_IS_DESCRIBED_BY, of_model=True)
     taxon = f"https://identifiers.org/taxonomy:{_TAXON[model.species]}"
     _describe(sbml, [taxon], libsbml.BQB_HAS_TAXON)
