@@ -62,9 +62,9 @@ def annotate(document: libsbml.SBMLDocument, model: Model) -> None:
     sbml.setName(f"opiome, {model.species}")
     sbml.setSBOTerm(_SBO_MODEL)
     about = (
-        f"opiome {__version__}, {model.species}: opioids, gut, bacteria, barrier, immunity and brain in cancer"
-        f" pain. Time is in hours. The model's folder has sha256 {model.sha256}. For research; no advice for a"
-        " patient."
+        f"opiome {__version__}, {model.species}: opioids, gut, bacteria, barrier, immunity and brain in"
+        f" cancer pain. Time is in hours. The model's folder has sha256 {model.sha256}. For research; no"
+        " advice for a patient."
     )
     sbml.setNotes(paragraph(about))
     _describe(sbml, [f"https://identifiers.org/doi:{_REVIEW}"], libsbml.BQM_IS_DESCRIBED_BY, of_model=True)
