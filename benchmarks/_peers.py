@@ -7,6 +7,7 @@ expression graph. A peer that is not installed is reported as such; nothing stan
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import sys
 import tempfile
@@ -432,10 +433,13 @@ def measure(
     """Run a peer in a process of its own, or say in a few words why there is nothing to tell."""
     with tempfile.TemporaryDirectory() as folder:
         order = [name, case, str(days), str(patients), ",".join(map(str, rtols)), folder]
+        # AMICI builds with programs of its environment, which need not be activated
+        path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         try:
             subprocess.run(
-                [sys.executable, __file__, *order], check=True, capture_output=True, text=True, timeout=limit
-            )
+                [sys.executable, __file__, *order],
+                check=True, capture_output=True, text=True, timeout=limit, env={**os.environ, "PATH": path},
+            )  # fmt: skip
         except subprocess.TimeoutExpired:
             return f"not done in {limit:.0f} s (compilation included)"
         except subprocess.CalledProcessError as wrong:
