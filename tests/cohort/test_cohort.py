@@ -150,6 +150,35 @@ def test_categories_keep_their_places():
     assert set(labels[made.codes["cyp2d6"] == 2]) == {"ultrarapid"}
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"median": 7}, "nobody can have the value 7"),
+        ({"median": -1}, "nobody can have the value -1"),
+        ({"distribution": "categorical", "values": {"moderate": 0.4, "none": 0.6}}, "moderate, none are not all"),
+        ({"distribution": "categorical", "values": dict.fromkeys("abcd", 0.25)}, "a, b, c, d are not all"),
+        ({"distribution": "categorical", "values": {"2": 0.5, "1": 0.3, "0": 0.2}}, "2, 1, 0 are not all"),
+        ({"distribution": "categorical", "values": {"none": 0.5, "mild": 0.3, "moderate": 0.2}}, None),
+        ({"median": 1}, None),
+    ],
+)
+def test_a_number_that_nobody_can_have_is_refused(given, said):
+    """Pain of the cancer is 0, 1 or 2, and the shares of a study are counted in this order."""
+    table = pl.DataFrame({"id": ["cancer_pain"], "distribution": ["fixed"], "median": [2], "upper": [2]})
+    table = table.with_columns(lower=pl.lit(0))
+    if said is None:
+        assert cohort.marginals(table, {"cancer_pain": given})
+        return
+    with pytest.raises(CohortError, match=said):
+        cohort.marginals(table, {"cancer_pain": given})
+
+
+def test_a_fixed_category_is_one_of_the_table():
+    assert set(build(5, population={"cyp2d6": {"distribution": "fixed", "median": 2}}).codes["cyp2d6"]) == {2}
+    with pytest.raises(CohortError, match="no category has the number 9"):
+        build(5, population={"cyp2d6": {"distribution": "fixed", "median": 9}})
+
+
 def test_truncation_leaves_no_heap_at_the_bound():
     given = {"age": {"median": 60, "cv": 0.3, "lower": 50, "upper": 65}}
     ages = build(2000, population=given).covariates["age"]

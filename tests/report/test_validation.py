@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import xml.etree.ElementTree as ET
 
 import polars as pl
@@ -53,6 +54,8 @@ def test_the_page_tells_every_value_and_the_score(table, tmp_path):
     assert "not judged" in text
     assert "- three: nobody qualified" in text
     assert text.count("\n| one |") == 3  # the study, and its two values
+    links = re.findall(r"\]\(([^)]*)\)", text)
+    assert links == ["validation.svg"]  # the page is written into any folder
 
 
 def test_the_figure_has_a_row_for_each_value_and_an_axis_for_each_unit(table, tmp_path):

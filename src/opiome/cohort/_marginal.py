@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -216,11 +216,39 @@ def marginals(
         if "values" in known and found[name].distribution == "categorical":
             known["values"], wrong = _in_place(name, found[name].values, known["values"])
             problems += wrong
-        found[name] = replace(found[name], **known)
+        own = replace(found[name], **known)
+        problems += _impossible(found[name], own)
+        found[name] = own
     problems += [problem for marginal in found.values() for problem in marginal.problems()]
     if problems:
         raise CohortError(problems)
     return found
+
+
+def _impossible(default: Marginal, own: Marginal) -> Iterator[Problem]:
+    """Values that the table's covariate cannot have: effects count on its limits and its categories."""
+    named = default.distribution == "categorical"
+    if own.distribution == "fixed" and named and own.median not in range(len(default.values)):
+        yield Problem(
+            f"no category has the number {own.median:g}",
+            field=f"covariates.{own.id}",
+            expected=", ".join(f"{k} ({label})" for k, (label, _) in enumerate(default.values)),
+        )
+    if own.distribution == "fixed" and not own.lower <= own.median <= own.upper:
+        yield Problem(
+            f"nobody can have the value {own.median:g}",
+            field=f"covariates.{own.id}",
+            expected=f"{own.lower:g} to {own.upper:g}",
+        )
+    if own.distribution == "categorical" and not named and math.isfinite(own.upper):
+        labels = [label for label, _ in own.values]
+        misplaced = any(label.isdecimal() and label != str(k) for k, label in enumerate(labels))
+        if misplaced or own.lower != 0 or len(labels) != own.upper + 1:
+            yield Problem(
+                f"'{own.id}' has numbers and no categories of its own: {', '.join(labels)} are not all of them",
+                field=f"covariates.{own.id}.values",
+                expected=f"a share for each whole number from {own.lower:g} to {own.upper:g}, in this order",
+            )
 
 
 def _in_place(

@@ -48,8 +48,8 @@ _HOW = (
     "covered if it lies in the 90 % predictive interval of the model at the published number of "
     "patients. `fit`: the value, or a number of the model that was chosen with it, was used in "
     "calibration; it is no test. `check`: only compared. `recalled`: the value was not read in its "
-    "source. Which trials are not here, and why, is told in the [design note on "
-    "studies](design/studies.md)."
+    "source. Which trials are not here, and why, is told in opiome's documentation "
+    "(`docs/design/studies.md`)."
 )
 
 Row = dict[str, Any]
