@@ -446,3 +446,5 @@ def test_a_key_in_the_wrong_place_is_told_its_place(problems):
         assert found.remedy == f"'{line.split(':')[0]}' belongs under '{place}'"
     [found] = problems(f"{GOOD}\nwhatever: 3\n")
     assert found.remedy == "remove it"
+    [found] = problems(f"{GOOD}\nrules: {{visits: [3 days]}}\n")
+    assert found.remedy == "'visits' belongs at the top of the file"

@@ -245,9 +245,9 @@ def _impossible(default: Marginal, own: Marginal) -> Iterator[Problem]:
         misplaced = any(label.isdecimal() and label != str(k) for k, label in enumerate(labels))
         if misplaced or own.lower != 0 or len(labels) != own.upper + 1:
             yield Problem(
-                f"'{own.id}' has numbers and no categories of its own: {', '.join(labels)} are not all of them",
+                f"'{own.id}' is a number: {', '.join(labels)} are not a share for each that it can be",
                 field=f"covariates.{own.id}.values",
-                expected=f"a share for each whole number from {own.lower:g} to {own.upper:g}, in this order",
+                expected=f"a share for every whole number from {own.lower:g} to {own.upper:g}, in this order",
             )
 
 

@@ -170,7 +170,10 @@ def _meant(loc: tuple[str | int, ...], root: type[Part]) -> str | None:
 def _unknown_key(loc: tuple[str | int, ...], root: type[Part]) -> Problem:
     name = str(loc[-1])
     problem = _choice(name, _keys(loc[:-1], root), "key")
-    if problem.remedy == _REMOVE and (place := _place(name, root, loc)):
+    # a key that is known elsewhere is misplaced rather than misspelt
+    if name in root.model_fields:
+        return problem.at(remedy=f"'{name}' belongs at the top of the file")
+    if place := _place(name, root, loc):
         return problem.at(remedy=f"'{name}' belongs under '{place}'")
     return problem
 
