@@ -80,26 +80,37 @@ def test_weights_on_few_patients_are_refused(study):
     """One of 50 who stands for a million leaves a trial of one."""
     weights = np.ones(50)
     weights[7] = 1e6
-    people = Cohort(
-        ids=np.arange(50),
-        covariates=pl.DataFrame(),
-        codes={},
-        parameters={},
-        start=np.empty((50, 0)),
-        states=(),
-        weights=weights,
-        outcome=np.zeros(50, dtype=np.int64),
-        seed=1,
-    )
     with pytest.raises(CohortError, match=r"50 count as 1\.0"):
-        check_weights(study, Entered(people))
+        check_weights(study, Entered(weights))
+
+
+def test_weights_of_an_arm_that_an_indication_fills_are_its_own(study_of):
+    """Six who are given the drug count as one, and nobody sees it among sixty who are not."""
+    arm_of, weights = np.repeat([0, 1], [60, 6]), np.ones(66)
+    weights[60] = 100.0
+    weights[:60] = 20.0
+    check_weights(study_of(), Entered(weights), arm_of)
+    cause = {"arm": "placebo", "share": 0.1, "odds": [{"when": "age > 65", "times": 2}]}
+    with pytest.raises(CohortError, match=rf"of arm '{cause['arm']}': 6 count as 1\.1"):
+        check_weights(study_of(indication=cause), Entered(weights), arm_of)
 
 
 class Entered:
     """Those who entered, as far as their weights."""
 
-    def __init__(self, cohort):
-        self.cohort = cohort
+    def __init__(self, weights):
+        n = len(weights)
+        self.cohort = Cohort(
+            ids=np.arange(n),
+            covariates=pl.DataFrame({"age": np.full(n, 60.0)}),
+            codes={},
+            parameters={},
+            start=np.empty((n, 0)),
+            states=(),
+            weights=weights,
+            outcome=np.zeros(n, dtype=np.int64),
+            seed=1,
+        )
 
     def __len__(self):
         return len(self.cohort)

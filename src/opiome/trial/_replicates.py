@@ -98,9 +98,9 @@ def _batch(setting: Setting, trials: Sequence[int], count: int, needed: int) -> 
     found = screen_together(setting, needed, trials, lambda _: None)
     named, dealt = [], []
     for number, accepted in zip(trials, found, strict=True):
-        check_weights(study, accepted)
         named.append(np.array(strata(study, accepted), dtype=object))
         dealt.append(allocate(study, accepted, count, setting.seed, named[-1].tolist(), trial=number))
+        check_weights(study, accepted, dealt[-1])
         check_arms(study, dealt[-1], named[-1].tolist())
     everybody, trial_of = Accepted.join(found), np.repeat(np.arange(len(trials)), needed)
     arm_of, stratum = np.concatenate(dealt), np.concatenate(named)

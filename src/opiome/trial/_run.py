@@ -91,9 +91,9 @@ def run(
     needed = count if twins else sum(sizes.values())
     with clock.phase("screening"):
         accepted = screen(setting, needed, lambda found: tell("screening", found, needed))
-    check_weights(study, accepted)
     stratum = strata(study, accepted)
     arm_of = None if twins else allocate(study, accepted, count, setting.seed, stratum)
+    check_weights(study, accepted, arm_of)
     check_arms(study, arm_of, stratum)
     done, total = 0, sum(sizes.values()) * (setting.days - setting.lead)
     collected = Collected(setting, stratum)
@@ -122,20 +122,29 @@ def _silent(phase: str, done: int, total: int) -> None:
     """Tell nobody."""
 
 
-def check_weights(study: Study, accepted: Accepted) -> None:
-    """Refuse weights that leave the trial to a few of its patients."""
-    effective, n = accepted.cohort.effective_size, len(accepted)
-    if effective < _LEAST_EFFECTIVE * n:
-        raise CohortError(
-            Problem(
-                f"the weights concentrate on few patients: {n} count as {effective:.1f}",
-                file=study.name,
-                field="population.represents",
-                expected=f"an effective sample size of at least {_LEAST_EFFECTIVE:.0%} of the patients",
-                remedy="draw more of the people who stand for many ('covariates'), or bring the weights"
-                " closer together",
+def check_weights(study: Study, accepted: Accepted, arm_of: NDArray[np.intp] | None = None) -> None:
+    """Refuse weights that leave the trial to a few of its patients.
+
+    Randomised arms (``arm_of``, the arm of each patient) resemble the whole but for chance; where an
+    indication decides who is in which, the weights of one can be another's, so each arm is held to the rule.
+    """
+    groups = [("", accepted.cohort)]
+    if study.indication is not None and arm_of is not None:
+        groups += [(name, accepted.cohort.take(arm_of == k)) for k, name in enumerate(study.arms)]
+    for name, members in groups:
+        effective, n = members.effective_size, len(members)
+        if effective < _LEAST_EFFECTIVE * n:
+            where = f" of arm '{name}'" if name else ""
+            raise CohortError(
+                Problem(
+                    f"the weights concentrate on few patients{where}: {n} count as {effective:.1f}",
+                    file=study.name,
+                    field="population.represents",
+                    expected=f"an effective sample size of at least {_LEAST_EFFECTIVE:.0%} of the patients",
+                    remedy="draw more of the people who stand for many ('covariates'), or bring the weights"
+                    " closer together",
+                )
             )
-        )
 
 
 def check_arms(study: Study, arm_of: NDArray[np.intp] | None, stratum: list[str]) -> None:
