@@ -128,6 +128,7 @@ def test_sources_become_links():
     assert "(https://pubmed.ncbi.nlm.nih.gov/8612393/)" in told
     assert "(https://pmc.ncbi.nlm.nih.gov/articles/PMC1995596/)" in told
     assert "<b>" not in told.replace(r"\<b\>", "")
+    assert "(<https://doi.org/10.1111/bcp.12756>)" in linked("doi:10.1111/bcp.12756: ka 4.56/h")
 
 
 def test_tables_leave_empty_columns_out():

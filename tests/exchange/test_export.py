@@ -47,6 +47,9 @@ def test_export_is_consistent_and_annotated(toy, tmp_path):
         ("Mora 2012 PMID 21934595; doi:10.1016/j.x.2", ["doi:10.1016/j.x.2", "pubmed:21934595"]),
         ("M3G and PD-L1 PMC7877184", ["pmc:PMC7877184"]),
         ("assumed", []),
+        ("A doi:10.1124/jpet.116.239061: Ki 7 nM", ["doi:10.1124/jpet.116.239061"]),
+        ("half-life 6 to 11 h (doi:10.2147/TCRM.S262843)", ["doi:10.2147/TCRM.S262843"]),
+        ("10.1016/s0953-6205(00)00068-6.", ["doi:10.1016/s0953-6205(00)00068-6"]),
     ],
 )
 def test_identifiers(source, expected):

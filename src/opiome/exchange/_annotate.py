@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["annotate", "identifiers", "paragraph"]
 
-_DOI = re.compile(r"\b(10\.\d{4,9}/[^\s;,]+)")
+_INSIDE = r"\([^\s;,()]*\)"  # brackets are part of a DOI if both are
+_DOI = re.compile(rf"\b(10\.\d{{4,9}}/(?:[^\s;,()]|{_INSIDE})*(?:[^\s;,.:()]|{_INSIDE}))")
 _PUBMED = re.compile(r"PMID:?\s*(\d+)", re.IGNORECASE)
 _CENTRAL = re.compile(r"\b(PMC\d+)\b")
 _REVIEW = "10.3390/ijms25147999"  # the review whose map the model makes executable
@@ -51,7 +52,7 @@ _SBO_MODEL = 62  # continuous framework
 
 def identifiers(source: str) -> list[str]:
     """Return the identifiers.org addresses of the papers that a source names."""
-    found = [f"https://identifiers.org/doi:{doi.rstrip('.')}" for doi in _DOI.findall(source)]
+    found = [f"https://identifiers.org/doi:{doi}" for doi in _DOI.findall(source)]
     found += [f"https://identifiers.org/pubmed:{number}" for number in _PUBMED.findall(source)]
     return found + [f"https://identifiers.org/pmc:{name}" for name in _CENTRAL.findall(source)]
 

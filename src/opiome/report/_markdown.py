@@ -12,7 +12,7 @@ __all__ = ["cell", "linked", "sourced", "spread", "table"]
 
 _SPECIAL = re.compile(r"([\\`*_\[\]{}<>|$#~])")
 _SOURCE = re.compile(
-    r"(?P<doi>(?:doi:?\s*)?10\.\d{4,9}/[^\s;,]*[^\s;,.)])|(?P<pmid>PMID:?\s*\d+)|(?P<pmc>PMC\d+)",
+    r"(?P<doi>(?:doi:?\s*)?10\.\d{4,9}/[^\s;,]*[^\s;,.:)])|(?P<pmid>PMID:?\s*\d+)|(?P<pmc>PMC\d+)",
     re.IGNORECASE,
 )
 
