@@ -108,6 +108,12 @@ MISTAKES = [
         "    cancer: 1\n  represents: [{when: hair > 1, weight: 2}]",
         "unknown covariate 'hair'",
     ),
+    (
+        "    cancer: 1",
+        "    cancer: 1\n  represents: [{when: age > 99, weight: 2}]",
+        "nobody meets 'age > 99'",
+    ),
+    ("    cancer: 1", PAIR % "{a: ecog, b: cancer_pain, rho: 0.3}", "'cancer_pain' is 2 for everybody"),
     ("    - nrs >= 4", "    - plasma_lps > 3", "the clinic cannot see"),
     ("    - nrs >= 4", "    - nrs >= 4\n    - nrs < 2", "nobody can meet all conditions on 'nrs'"),
 ]

@@ -125,6 +125,7 @@ def _correlations(study: Study, model: Model, known: list[str]) -> Found:
             yield ("population", "correlations", second), Problem(message, remedy="leave one out")
     if not (own and sound):
         return
+    yield from _uncorrelated(study, model)
     try:
         draw_covariates(marginals(model.covariates), np.empty(0, dtype=np.int64), 0, correlations(study))
     except CohortError as error:
@@ -132,8 +133,29 @@ def _correlations(study: Study, model: Model, known: list[str]) -> Found:
             yield ("population", "correlations"), problem
 
 
+def _uncorrelated(study: Study, model: Model) -> Found:
+    """Correlations with what is the same for everybody, which would say nothing."""
+    if study.population.cohort is not None:
+        return  # the file says who they are
+    try:
+        spread = marginals(model.covariates, overrides(study.population.covariates))
+    except CohortError:
+        return  # told above
+    for i, item in enumerate(study.population.correlations):
+        for key in ("a", "b"):
+            name = getattr(item, key)
+            if name in spread and spread[name].distribution == "fixed":
+                yield (
+                    ("population", "correlations", i, key),
+                    Problem(
+                        f"'{name}' is {spread[name].median:g} for everybody, so nothing goes with it",
+                        remedy=f"give '{name}' a spread under 'covariates', or leave the correlation out",
+                    ),
+                )
+
+
 def _nobody(study: Study, model: Model) -> Found:
-    """Eligibility that the covariates of the study leave nobody."""
+    """Eligibility and weights whose condition the covariates of the study leave nobody."""
     if study.population.cohort is not None:
         return  # the file says who they are
     try:
@@ -143,12 +165,16 @@ def _nobody(study: Study, model: Model) -> Found:
     opioid = study.background.opioid
     if opioid is not None and opioid.ome is not None:
         spread["ome"] = marginal("ome", opioid.ome)
-    for i, condition in enumerate(study.population.eligibility):
+    tests: list[tuple[Steps, Condition]] = [
+        *((("eligibility", i), condition) for i, condition in enumerate(study.population.eligibility)),
+        *((("represents", i, "when"), item.when) for i, item in enumerate(study.population.represents)),
+    ]
+    for path, condition in tests:
         if condition.quantity in spread and not _someone(condition, spread[condition.quantity]):
             told = spread[condition.quantity]
             where = f"from {told.lower:g} to {told.upper:g}" if _ranges(told) else _listed(told)
             yield (
-                ("population", "eligibility", i),
+                ("population", *path),
                 Problem(
                     f"nobody meets '{condition}': '{condition.quantity}' is {where} in this population",
                     remedy="relax the condition, or give the population another spread",
