@@ -74,7 +74,7 @@ class Kernel:
 
         from opiome.engine import _cuda_driver
         from opiome.engine._cuda_text import Source
-        from opiome.engine._program import kernels_of
+        from opiome.engine._generate import kernels_of
 
         kernels = kernels_of(program.sbml, program.outputs, program.method)
         source = Source(kernels)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from opiome.engine import _cache
+from opiome.engine._generate import generate, kernels_of, no_parameter
 from opiome.engine._outcome import Outcome
 from opiome.errors import InputError, Problem, nearest
 
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from opiome.engine._cuda import Kernel
     from opiome.engine._ensemble import Ensemble
     from opiome.engine._events import EventTable
-    from opiome.engine._kernels import Kernels
     from opiome.engine._machine import Code
     from opiome.engine._own_block import OwnBlock
 
@@ -63,7 +63,7 @@ def compile(  # noqa: A001, D417
     name = _name(sbml, wanted, method or "", alike)
     found = _cache.load(name)
     if found is None:
-        found = _generate(sbml, outputs, method, shared)
+        found = generate(sbml, outputs, method, shared)
         _cache.store(name, *found)
     return Program(sbml, found[0]["method"], name, *found)
 
@@ -75,70 +75,6 @@ def _name(*parts: str) -> str:
     from opiome.engine import _machine
 
     return _cache.key(*parts, llvmlite.__version__, *_machine.target())
-
-
-def kernels_of(
-    sbml: str, outputs: Sequence[str] | None, method: str | None, shared: Collection[str] = ()
-) -> Kernels:
-    """The kernels of a model, as text that is not yet machine code."""
-    from opiome.engine import _machine, _sbml
-    from opiome.engine._kernels import Kernels
-    from opiome.engine._tableaux import METHODS, default
-
-    reader = _sbml.read(sbml)
-    reader.set_outputs(list(outputs) if outputs is not None else reader.system.default_outputs)
-    chosen = default(len(reader.system.states)) if method is None else METHODS[method]
-    known = reader.system.parameters
-    unknown = [name for name in shared if name not in known]
-    if unknown:
-        raise InputError(_no_parameter(name, known) for name in unknown)
-    return Kernels(reader.system, chosen, shared, fma=_machine.has_fma())
-
-
-def _no_parameter(name: str, known: Collection[str], *, computed: bool = False) -> Problem:
-    near = nearest(name, known)
-    return Problem(
-        f"`{name}` is {'computed by an initial assignment' if computed else 'no parameter'}",
-        field=name,
-        remedy=f"did you mean `{near}`?" if near and not computed else "give parameters of the model",
-    )
-
-
-def _generate(
-    sbml: str, outputs: Sequence[str] | None, method: str | None, shared: Collection[str]
-) -> tuple[dict[str, Any], bytes]:
-    from opiome.engine import _machine
-
-    kernels = kernels_of(sbml, outputs, method, shared)
-    binary = _machine.assemble(kernels.text())
-    system, layout = kernels.system, kernels.layout
-    graph = system.graph
-    meta = {
-        "method": kernels.method.name,
-        "states": system.states,
-        "defaults": system.parameters,
-        "derived": system.derived,
-        "shared": [i for i, name in enumerate(system.parameters) if name in set(shared)],
-        "outputs": list(system.outputs),
-        "prepared": layout.prepared,
-        "entries": len(kernels.full.lu.slot),
-        "work_rows": layout.work_rows,
-        "unseen": kernels.linear.unseen,
-        "pattern": [[i, j, graph.level[node]] for (i, j), node in kernels.full.entries.items()],
-        "rows": kernels.full.rows,
-        "timed": [i for i, rate in enumerate(system.rates) if graph.deps[rate] & 1],
-        "switches": len(kernels.switches),
-        "triggers": [
-            {
-                "initially": k.initially,
-                "persistent": k.persistent,
-                "at_trigger": k.values_at_trigger,
-                "assigned": [[int(kind == "par"), index] for kind, index, _ in k.assigned],
-            }
-            for k in system.triggers
-        ],
-    }
-    return meta, binary
 
 
 class Program:
@@ -232,7 +168,7 @@ class Program:
         columns: dict[str, Array] = {}
         for name, value in parameters.items():
             if name not in self.defaults:
-                problems.append(_no_parameter(name, self.parameters, computed=name in self._derived))
+                problems.append(no_parameter(name, self.parameters, computed=name in self._derived))
                 continue
             column = np.asarray(value, dtype=np.float64)
             if column.ndim > 1:
