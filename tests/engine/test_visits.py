@@ -151,6 +151,26 @@ def test_released_patients_are_followed_no_further(program):
     assert (run.states[[0, 2]] == free.states[[0, 2]]).all()
 
 
+@pytest.mark.parametrize("mask", [True, [1, 0, 1], [True, False]])
+def test_a_mask_of_released_patients_is_one_truth_value_for_each(program, mask):
+    run = program.ensemble({"CL": CL}, threads=1)
+    with pytest.raises(InputError, match="one truth value for each patient"):
+        run.release(mask)
+
+
+def test_what_goes_wrong_in_a_run_leaves_outcomes_as_they_were(program, monkeypatch):
+    run = program.ensemble({"CL": CL}, threads=1)
+    run.release(np.array([False, True, False]))
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run, "_integrate", fail)
+    with pytest.raises(KeyboardInterrupt):
+        run.advance(1.0)
+    assert (run.outcome == 0).all()
+
+
 def test_a_new_tolerance_holds_from_now_on(program):
     run = program.ensemble({"CL": CL}, rtol=1e-2)
     run.advance(12.0, [12.0])

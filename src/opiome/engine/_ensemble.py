@@ -150,7 +150,17 @@ class Ensemble:
 
         Their states and outcome stay as they are; their outputs are NaN from now on.
         """
-        self._released |= np.asarray(where, bool)
+        mask = np.asarray(where)
+        if mask.dtype != bool or mask.shape != (len(self),):
+            raise InputError(
+                Problem(
+                    f"has shape {mask.shape} and type {mask.dtype}",
+                    field="where",
+                    expected=f"a mask of type bool and shape ({len(self)},)",
+                    remedy="give one truth value for each patient",
+                )
+            )
+        self._released |= mask
 
     def _slot(self, name: str) -> int:
         if name not in self.program.defaults:
@@ -273,8 +283,10 @@ class Ensemble:
         outcome = self.outcome
         # the driver passes over who has failed
         self.outcome = np.where(self._released & (outcome == Outcome.OK), _AWAY, outcome).astype(np.int8)
-        values = self._integrate(until, times)
-        self.outcome = np.where(self._released, outcome, self.outcome)
+        try:
+            values = self._integrate(until, times)
+        finally:
+            self.outcome = np.where(self._released, outcome, self.outcome)
         self.time = float(until)
         return Block(times, values, self.outcome.copy())
 
