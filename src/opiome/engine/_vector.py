@@ -162,7 +162,7 @@ class Body:
         low = self.fma(n, literal(k.LN2_LOW), self.neg(self.binary("fmul", s, self.binary("fsub", f, tail))))
         return self.fma(n, literal(k.LN2_HIGH), self.binary("fadd", f, low))
 
-    def library(self, name: str, x: str) -> str:
+    def c_function(self, name: str, x: str) -> str:
         """A function of the C library, lane by lane."""
         result = "undef"
         for lane in range(LANES):
@@ -334,7 +334,7 @@ class Emitter(Body):
                 if self.graph.is_boolean(args[1]):
                     return self.put(f"select {MASK} {v[0]}, {MASK} {v[1]}, {MASK} {v[2]}")
                 return self.choose(*v)
-        return self.library(op, v[0])
+        return self.c_function(op, v[0])
 
     def _sum(self, a: int, b: int) -> str:
         g = self.graph

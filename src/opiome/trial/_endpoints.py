@@ -124,10 +124,9 @@ def _yes(values: NDArray[np.bool_]) -> Answers:
 def _positive(
     diary: Diary, params: ResponderParams | MeanResponderParams, columns: slice
 ) -> NDArray[np.bool_]:
-    with np.errstate(invalid="ignore"):
-        now = quantity(diary, params.quantity, columns)
-        over = _baseline(diary, params.quantity) + params.increase
-        return at_least(now, params.threshold) & at_least(now, over)
+    now = quantity(diary, params.quantity, columns)
+    over = _baseline(diary, params.quantity) + params.increase
+    return at_least(now, params.threshold) & at_least(now, over)
 
 
 def _responder(diary: Diary, params: ResponderParams, columns: slice) -> Answers:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from opiome.model import Model
     from opiome.trial._endpoint_fields import Endpoint
     from opiome.trial._fields import Condition
+    from opiome.trial._protocol_fields import Titration
     from opiome.trial._schema import Study
     from opiome.trial._yaml import Steps
 
@@ -191,8 +192,7 @@ def without_opioid(study: Study, model: Model) -> Found:
     rules = study.rules
     asked: list[tuple[Steps, Iterable[str]]] = []
     for path, titration in titrations(study):
-        shared = [name for name in titration.arms or study.arms if _shares_titration(study, name)]
-        asked.append((path, [str(path[1])] if path[0] == "arms" else shared))
+        asked.append((path, _titrated(study, path, titration)))
     asked += [(("rules", "rotation"), rules.rotation.arms or study.arms)] if rules.rotation else []
     asked += [(("rules", "rescue_opioid"), study.arms)] if rules.rescue_opioid else []
     asked += [
@@ -215,12 +215,7 @@ def without_opioid(study: Study, model: Model) -> Found:
 def low_ceiling(study: Study, model: Model) -> Found:
     """Titrations whose ceiling lies below every first dose, so that nobody is ever raised."""
     for path, rule in titrations(study):
-        own = [str(path[1])] if path[0] == "arms" else [*(rule.arms or study.arms)]
-        arms = [
-            name
-            for name in own
-            if name in study.arms and (path[0] == "arms" or _shares_titration(study, name))
-        ]
+        arms = [name for name in _titrated(study, path, rule) if name in study.arms]
         least = [dose for name in arms if (dose := _least_dose(study, name, model)) is not None]
         if (
             rule.ceiling is not None
@@ -261,9 +256,12 @@ def _worth(text: str, model: Model) -> float:
     return regimen.morphine_equivalent(dosing, model) if dosing.first_day == 1 else 0.0
 
 
-def _shares_titration(study: Study, name: str) -> bool:
-    """Whether an arm follows the titration of all arms (one that is not there is told elsewhere)."""
-    return name not in study.arms or study.arms[name].titration is None
+def _titrated(study: Study, path: Steps, rule: Titration) -> list[str]:
+    """Arms that follow a titration: its own, or those without one (a name of no arm is told elsewhere)."""
+    if path[0] == "arms":
+        return [str(path[1])]
+    names = rule.arms or study.arms
+    return [name for name in names if name not in study.arms or study.arms[name].titration is None]
 
 
 def _any_opioid(texts: Iterable[str], model: Model) -> bool:
